@@ -1,0 +1,13 @@
+"""Django's migrate, which may also make the database file: nothing else here ever creates one."""
+
+from typing import Any
+
+from django.core.management.commands import migrate
+
+from iotsite import database
+
+
+class Command(migrate.Command):
+    def handle(self, *args: Any, **options: Any) -> Any:
+        database.path().touch(mode=0o600)
+        return super().handle(*args, **options)

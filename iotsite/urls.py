@@ -1,0 +1,14 @@
+from django.contrib import admin
+from django.urls import include, path
+
+from iotsite import health
+
+admin.autodiscover()
+
+urlpatterns = [
+    path("", include("relays.urls")),
+    path("account/", include("accounts.urls")),
+    path("admin/", admin.site.urls),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+]

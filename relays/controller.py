@@ -1,0 +1,471 @@
+"""The one process that owns a board's lines: makes what is so follow what is wanted.
+
+One loop: sleep until woken or until something is due, read the board's rows, plan, write, read back, record what
+changed. It goes on with the rows it knows when the database is away.
+"""
+
+import logging
+import os
+import select
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import DatabaseError, connection
+
+from iotsite import __version__, database
+from relays import clock, plan, recorder, runfiles, supervision
+from relays.boards import BoardError, Driver
+from relays.clock import Now
+from relays.memory import LineMemory, Memory
+from relays.models import Board, Event, Interlock, Relay
+from relays.wakeup import Mailbox
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 1.0
+BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Seconds between tries of a line at fault; the last one repeats."""
+MOST_PASSES = 8
+DRAIN_WITHIN = 5.0
+
+
+@dataclass
+class Line:
+    """One relay's line while this controller runs."""
+
+    row: Relay
+    memory: LineMemory
+    start: plan.Start = plan.Start.RUNNING
+    is_claimed: bool = False
+    level: bool | None = None
+    failures: int = 0
+    retry_at: float = 0.0
+    fault: str = ""
+    change: plan.Change | None = None
+    """Our own newest change of wanted, while the rows do not show it yet."""
+    step: int = 0
+    """How many changes we made on top of the command in the rows."""
+    told: tuple[Any, ...] = ()
+    """What was last handed to the recorder."""
+    settled: recorder.Key | None = None
+    """The command whose outcome was handed to the recorder."""
+
+    @property
+    def key(self) -> recorder.Key:
+        """What it follows: the command in the rows, or our own change on top of it."""
+        return recorder.Key(self.row.pk, self.change.command if self.change else self.row.command, self.step)
+
+    @property
+    def wanted(self) -> bool:
+        return self.change.on if self.change else self.row.wanted
+
+    def as_state(self) -> plan.RelayState:
+        return self.row.as_state(
+            start=self.start,
+            is_claimed=self.is_claimed,
+            held=_left_at(self.memory, self.wanted),
+            level=self.level,
+            since=self.memory.since,
+            asked_at=self.memory.asked_at,
+            until=self.memory.until,
+            is_faulty=self.failures > 0,
+            retry_at=self.retry_at,
+        )
+
+    def follow(self, row: Relay, recorded: dict[recorder.Key, int]) -> None:
+        """Take the row as the database has it now, and drop our own change once the row shows it or a newer one."""
+        if self.change and row.command != self.change.command:
+            older = {recorded.get(self.key._replace(step=step)) for step in range(1, self.step)}
+            if row.command not in older:
+                before = self.key
+                shows_it = recorded.get(before) == row.command
+                self.row, self.change, self.step = row, None, 0
+                self._rename(before if shows_it else None)
+                return
+        self.row = row
+
+    def _rename(self, before: recorder.Key | None) -> None:
+        """What was told under our own change's key was told under the key that the row gives it."""
+        if self.settled == before:
+            self.settled = self.key
+        if self.told and self.told[0] == before:
+            self.told = (self.key, *self.told[1:])
+
+    def failed(self, sentence: str, now: Now) -> None:
+        self.retry_at = now.boot + BACKOFF[min(self.failures, len(BACKOFF) - 1)]
+        self.failures += 1
+        self.fault = sentence
+
+    def succeeded(self) -> None:
+        self.failures, self.retry_at, self.fault = 0, 0.0, ""
+
+
+def _left_at(memory: LineMemory, wanted: bool) -> bool:
+    """The level to claim a line at, so that nothing moves.
+
+    Where a kill hit a line while it was being moved, either level may be so: on only if that is still wanted.
+    """
+    if memory.moving_to is not None:
+        return memory.moving_to and wanted
+    return bool(memory.level)
+
+
+class Controller:
+    """Owns the lines of one board, from the lock to the end of the process."""
+
+    def __init__(self, board: Board, driver: Driver, files: runfiles.BoardFiles, command: list[str]) -> None:
+        self.board = board
+        self.driver = driver
+        self.files = files
+        self.command = command
+        self.mailbox = Mailbox(files)
+        self.recorder = recorder.Recorder(board.pk, self.mailbox.tell)
+        self.lines: dict[int, Line] = {}
+        self.interlocks: dict[int, plan.InterlockState] = {}
+        self.is_ending = False
+        self.has_rows = False
+        self.is_stop_told = False
+        self.seen_version: object = None
+        self.problem = ""
+        self.next_check = 0.0
+        boot_id = clock.boot_id()
+        self.left = Memory.load(files, boot_id)
+        """What the last controller of this boot left."""
+        self.memory = Memory(boot_id, board.driver, getattr(driver, "chip", None))
+        self.asked: list[int] = []
+        """The signals that came."""
+
+    def begin(self) -> None:
+        """Read the rows, take the lines as they were left, say that the board is served."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda got, _: self.asked.append(got))
+        self.recorder.start()
+        how = "power-up" if self.left is None else "clean restart" if self.left.ended_well else "after a crash"
+        log.info("board=%s start=%r pid=%s version=%s", self.board, how, os.getpid(), __version__)
+        self.recorder.put([recorder.Noted(Event.Kind.STARTED, how, datetime.now(UTC))])
+        self.look(was_woken=True)
+        supervision.notify("READY=1")
+
+    def run(self, ear: int) -> bool:
+        """Serve until a signal asks for an end; ``ear`` is readable then. Says whether to come back, upgraded."""
+        until = self.look()
+        while not self.asked:
+            pause = max(0.0, min(until - clock.boot_seconds(), LOOK_EVERY))
+            ready, _, _ = select.select([self.mailbox.socket, ear], [], [], pause)
+            if ear in ready:
+                os.read(ear, 64)
+            until = self.look(self.mailbox.empty())
+        return self.asked[0] == signal.SIGHUP
+
+    def look(self, was_woken: bool = False) -> float:
+        """Look at everything once and act; the boot clock's moment of the next look."""
+        self._check_file()
+        if was_woken or self._rows_may_have_changed():
+            self._read_rows()
+        now = clock.now()
+        if now.boot >= self.next_check:
+            self._verify(now)
+            self._beat()
+            self.next_check = now.boot + LOOK_EVERY
+        due = self._act()
+        return self.next_check if due is None else min(self.next_check, due)
+
+    # --- rows -----------------------------------------------------------------------------------------------
+
+    def _check_file(self) -> None:
+        problem = database.problem()
+        if problem and problem != self.problem:
+            log.error("board=%s database=%r", self.board, problem)
+        self.problem = problem
+
+    def _rows_may_have_changed(self) -> bool:
+        if self.problem:
+            return False
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("PRAGMA data_version")
+                version = cursor.fetchone()
+        except DatabaseError:
+            return False
+        is_new = version != self.seen_version
+        self.seen_version = version
+        return is_new
+
+    def _read_rows(self) -> None:
+        if self.problem:
+            return
+        try:
+            board = Board.objects.get(pk=self.board.pk)
+            rows = list(board.relays.filter(is_enabled=True)) if board.is_enabled else []
+            interlocks = list(Interlock.objects.filter(board=board))
+        except Board.DoesNotExist:
+            return
+        except DatabaseError as error:
+            log.error("board=%s database=%r", self.board, str(error))
+            return
+        if board.driver != self.board.driver:
+            log.info("board=%s driver=%s: starting anew with it", board, board.driver)
+            self.asked.append(signal.SIGHUP)
+            return
+        self.board = board
+        self.interlocks = {interlock.pk: interlock.as_state() for interlock in interlocks}
+        self._let_go(rows)
+        for row in rows:
+            self._take_row(row)
+        self.has_rows = True
+
+    def _let_go(self, rows: list[Relay]) -> None:
+        """Release the lines of relays that went, moved to another line or changed polarity, all before any claim."""
+        wiring = {row.pk: (row.line, row.is_active_low) for row in rows}
+        for number, line in list(self.lines.items()):
+            if wiring.get(number) == (line.memory.line, line.memory.active_low):
+                continue
+            if line.is_claimed:
+                try:
+                    self.driver.release(line.memory.line, hold=False)
+                except BoardError as error:
+                    log.error("board=%s relay=%s fault=%r", self.board, line.row.slug, str(error))
+                log.info("board=%s relay=%s line=%s released", self.board, line.row.slug, line.memory.line)
+            del self.lines[number]
+            if number not in wiring:
+                self.recorder.put([recorder.Found(line.key, None, "", "", datetime.now(UTC))])
+
+    def _take_row(self, row: Relay) -> None:
+        line = self.lines.get(row.pk)
+        if line is None:
+            line = self.lines[row.pk] = self._new_line(row)
+        line.follow(row, self.recorder.recorded)
+        if row.applied_command == row.command and not line.change:
+            line.settled = line.key
+        memory = line.memory
+        memory.name, memory.on_lost = row.name, row.on_lost
+        if memory.command != row.command or not row.command:
+            now = clock.now()
+            memory.command = row.command
+            memory.asked_at = min(now.boot, now.boot_at(row.wanted_at or now.wall))
+            memory.until = _deadline(row, now)
+            line.retry_at = 0.0
+
+    def _new_line(self, row: Relay) -> Line:
+        """A relay's line at its first sight: as the last controller of this boot left it, or off."""
+        now = clock.now().boot
+        fresh = LineMemory(row.name, row.line, row.is_active_low, row.on_lost, since=now)
+        if self.has_rows:
+            return Line(row, fresh)
+        if self.left is None:
+            return Line(row, fresh, plan.Start.POWER_UP)
+        memory = self.left.lines.get(row.pk)
+        if memory is None or (memory.line, memory.active_low) != (row.line, row.is_active_low):
+            return Line(row, fresh)
+        if not self.left.ended_well and not memory.level:
+            memory.since = now
+        start = plan.Start.POWER_UP if memory.is_over else plan.Start.RESUMED
+        memory.is_over = False
+        return Line(row, memory, start)
+
+    # --- acting ---------------------------------------------------------------------------------------------
+
+    def _state(self) -> plan.BoardState:
+        is_latched = self.files.is_latched
+        state = plan.BoardState(
+            relays=tuple(line.as_state() for line in self.lines.values()),
+            interlocks=self.interlocks,
+            is_stopped=is_latched or self.board.stopped_at is not None,
+            is_ending=self.is_ending,
+            ons_per_second=self.board.ons_per_second,
+            ons=tuple(self.memory.ons),
+        )
+        return state.changed([line.change for line in self.lines.values() if line.change])
+
+    def _tell_of_latch(self) -> None:
+        """A stop that reached us by its latch alone is recorded by us, as soon as the database is there."""
+        is_latched = self.files.is_latched
+        if is_latched and not self.is_stop_told and self.board.stopped_at is None:
+            by = self.files.latched_by()
+            log.info("board=%s stop=everything who=%s", self.board, by.get("who"))
+            self.recorder.put([recorder.Stopped(str(by.get("who", "")), str(by.get("via", Event.Via.STOP)))])
+        self.is_stop_told = is_latched
+
+    def _act(self) -> float | None:
+        """Plan and carry out until nothing is left to do now; when the next thing is due."""
+        for _ in range(MOST_PASSES):
+            now = clock.now()
+            todo = plan.plan(self._state(), now)
+            records = [self._change(change, now) for change in todo.changes]
+            for line in self.lines.values():
+                line.start = plan.Start.RUNNING
+            self._carry_out(todo.writes)
+            self._tell(records)
+            if not todo.writes:
+                self._tell_of_latch()
+                return todo.look_again
+        return clock.boot_seconds() + BACKOFF[0]
+
+    def _change(self, change: plan.Change, now: Now) -> recorder.Changed:
+        line = self.lines[change.relay]
+        base = line.key.command
+        line.change = replace(change, command=base)
+        line.step += 1
+        return recorder.Changed(line.key, change, now.wall)
+
+    def _carry_out(self, writes: tuple[plan.Write, ...]) -> None:
+        if not writes:
+            return
+        for write in writes:
+            self.lines[write.relay].memory.moving_to = write.on
+        self._remember()
+        for write in writes:
+            self._carry_out_one(self.lines[write.relay], write)
+        self._remember()
+
+    def _carry_out_one(self, line: Line, write: plan.Write) -> None:
+        name = line.memory.line
+        was = line.level if line.is_claimed else bool(line.memory.level)
+        try:
+            if write.is_claim:
+                self.driver.claim(name, write.on, active_low=line.memory.active_low)
+                line.is_claimed = True
+            else:
+                self.driver.write(name, write.on)
+            line.level = self.driver.read(name)
+        except BoardError as error:
+            self._fail(line, str(error))
+            if line.is_claimed:
+                line.level = None
+            else:
+                line.memory.moving_to = None
+            return
+        moment = clock.now()
+        if line.level is not write.on:
+            self._fail(line, _reads_back(name, line.level))
+        else:
+            if line.fault:
+                log.info("board=%s relay=%s cured", self.board, line.row.slug)
+            line.succeeded()
+        if line.level is not was:
+            line.memory.since = moment.boot
+            if line.level and not write.is_claim:
+                self.memory.ons = [*(t for t in self.memory.ons if t > moment.boot - 1), moment.boot]
+        line.memory.level, line.memory.moving_to = line.level, None
+
+    def _fail(self, line: Line, sentence: str) -> None:
+        if sentence != line.fault:
+            log.error("board=%s relay=%s fault=%r", self.board, line.row.slug, sentence)
+        line.failed(sentence, clock.now())
+
+    def _verify(self, now: Now) -> None:
+        """See what every line really does, whoever moved it."""
+        for line in self.lines.values():
+            if not line.is_claimed or line.level is None:
+                continue
+            try:
+                level = self.driver.read(line.memory.line)
+            except BoardError as error:
+                line.level = None
+                self._fail(line, str(error))
+                continue
+            if level is not line.level:
+                line.level = line.memory.level = level
+                line.memory.since = now.boot
+                self._fail(line, _reads_back(line.memory.line, level))
+                line.retry_at = 0.0
+        self._tell([])
+
+    def _remember(self) -> None:
+        self.memory.lines = {number: line.memory for number, line in self.lines.items()}
+        self.memory.save(self.files)
+
+    def _beat(self) -> None:
+        self.files.beat(
+            board=self.board.name,
+            version=__version__,
+            problem=self.problem or self.recorder.problem,
+            is_simulated=self.board.is_simulated,
+        )
+        supervision.notify("WATCHDOG=1")
+
+    # --- recording ------------------------------------------------------------------------------------------
+
+    def _tell(self, records: "list[recorder.Changed]") -> None:
+        """Hand the recorder what it does not know yet."""
+        news = [*records, *self._news()]
+        if news:
+            self.recorder.put(news)
+
+    def _news(self) -> Iterator[recorder.Found]:
+        for line in self.lines.values():
+            outcome = "" if line.settled == line.key else self._outcome(line)
+            news = (line.key, line.level, line.fault, outcome)
+            if news[:3] == line.told[:3] and outcome in ("", line.told[3]):
+                continue
+            line.told = news
+            if outcome == Event.Outcome.APPLIED:
+                line.settled = line.key
+            yield recorder.Found(line.key, line.level, line.fault, outcome, datetime.now(UTC))
+
+    @staticmethod
+    def _outcome(line: Line) -> str:
+        if line.is_claimed and line.level is line.wanted:
+            return Event.Outcome.APPLIED
+        return Event.Outcome.FAILED if line.fault else ""
+
+    # --- ends -----------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """An orderly end: switch off what its owner did not ask to hold. The lines die with the process, as they are."""
+        self.is_ending = True
+        was_on = [line for line in self.lines.values() if line.level]
+        self._act()
+        for line in self.lines.values():
+            line.memory.is_over = line.row.on_stop != Relay.End.HOLD
+        switched_off = [line for line in was_on if line.level is False]
+        at = datetime.now(UTC)
+        why = "the controller stopped: switched off"
+        self.recorder.put(
+            [recorder.Noted(Event.Kind.STOPPED, why, at, line.row.pk) for line in switched_off]
+            + [recorder.Noted(Event.Kind.STOPPED, "an orderly stop", at)]
+        )
+        self._end("stop")
+        self.files.end_beat()
+
+    def upgrade(self, lock: int) -> None:
+        """Become the newest version of ourselves; the lock stays taken, and no line moves. Returns only if that failed."""
+        self._end("upgrade")
+        os.set_inheritable(lock, True)
+        os.environ[LOCK_VARIABLE] = str(lock)
+        os.execv(self.command[0], self.command)
+
+    def _end(self, how: str) -> None:
+        self.memory.ended_well = True
+        self._remember()
+        if not self.recorder.drain(DRAIN_WITHIN):
+            log.error("board=%s end=%s records_lost=%s", self.board, how, self.recorder.waiting)
+        log.info("board=%s end=%s pid=%s", self.board, how, os.getpid())
+
+
+LOCK_VARIABLE = "IOTSITE_LOCK"
+
+
+def lock_of(files: runfiles.BoardFiles) -> int:
+    """The board's lock: handed on by the process we were before an upgrade, or taken now (LockHeld)."""
+    handed_on = os.environ.pop(LOCK_VARIABLE, "")
+    if handed_on:
+        os.set_inheritable(int(handed_on), False)
+        return int(handed_on)
+    return files.take_lock()
+
+
+def _deadline(row: Relay, now: Now) -> float | None:
+    """The end on the boot clock: what is left by the wall clock, but never longer than was asked for."""
+    if row.wanted_until is None or row.wanted_at is None:
+        return None
+    left = min(row.wanted_until - now.wall, row.wanted_until - row.wanted_at)
+    return now.boot + left.total_seconds()
+
+
+def _reads_back(line: str, level: bool) -> str:
+    is_, was = ("on", "off") if level else ("off", "on")
+    return f"{line} reads back {is_} though it was switched {was}: check its wiring, and what else drives it."

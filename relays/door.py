@@ -1,0 +1,265 @@
+"""The one door: every request to a relay, from wherever it comes, passes here.
+
+It checks rights and asks the plan; what is accepted is durable before it is acknowledged, and what is refused
+leaves an Event too. It never touches a pin.
+"""
+
+import getpass
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+
+from iotsite import database
+from relays import clock, plan, wakeup
+from relays.models import Board, Event, Relay
+from relays.runfiles import BoardFiles
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+COMMAND_ID_KEPT = timedelta(hours=24)
+
+# SQLite lets one write at a time and makes the others sleep; threads of one process queue here instead.
+_writing = threading.Lock()
+
+
+class RelayError(Exception):
+    """A request that was refused: ``code`` for programs, ``sentence`` for people, and its Event, if one was kept."""
+
+    def __init__(self, code: str, sentence: str, event: Event | None = None) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+        self.event = event
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a command: applied, pending, failed or superseded, and why."""
+
+    word: str
+    sentence: str = ""
+
+
+def name_of(by: "User | None", via: str) -> str:
+    """Who acts: the user, or on the command line whoever is signed in to the machine."""
+    if by is not None:
+        return by.get_username()
+    if via != Event.Via.COMMAND_LINE:
+        return ""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "an unknown user"
+
+
+def ask(request: plan.Request, *, by: "User | None", via: str, command_id: str = "") -> Event:
+    """Bring a request to its relay: the accepted Event, durable. RelayError where it is refused."""
+    try:
+        with _writing, transaction.atomic():
+            database.check()
+            event, refused = _answer(request, by, via, command_id)
+    except DatabaseError as error:
+        raise RelayError("database", f"Nothing was changed, the database cannot be written: {error}.") from error
+    if refused:
+        raise RelayError(refused.code, refused.sentence, event)
+    return event
+
+
+def _answer(request: plan.Request, by: "User | None", via: str, command_id: str) -> tuple[Event, plan.Refused | None]:
+    relay = Relay.objects.select_related("board").get(pk=request.relay)
+    kind = Event.Kind.PRESSED if request.is_press else Event.Kind.ASKED_ON if request.on else Event.Kind.ASKED_OFF
+    event = Event(kind=kind, board=relay.board, relay=relay, by=by, who=name_of(by, via), via=via)
+    event.lasting = timedelta(seconds=request.lasting) if request.lasting is not None else None
+    earlier = _earlier(relay, command_id)
+    if earlier and (earlier.kind, earlier.lasting, earlier.by) == (event.kind, event.lasting, event.by):
+        return earlier, None
+    answer = _verdict(request, relay, by, is_reused=earlier is not None)
+    if isinstance(answer, plan.Refused):
+        event.outcome, event.why = Event.Outcome.REFUSED, answer.sentence[:300]
+        event.save()
+        return event, answer
+    event.outcome, event.command_id = Event.Outcome.ACCEPTED, command_id
+    for rival in Relay.objects.filter(pk__in=answer.replaces).select_related("board"):
+        _replace(rival, relay, event)
+    event.save()
+    _want(relay, event)
+    wakeup.wake_after_commit(relay.board_id)
+    return event, None
+
+
+def _earlier(relay: Relay, command_id: str) -> Event | None:
+    if not command_id:
+        return None
+    recent = Event.objects.filter(relay=relay, command_id=command_id, at__gt=timezone.now() - COMMAND_ID_KEPT)
+    return recent.first()
+
+
+def _verdict(request: plan.Request, relay: Relay, by: "User | None", is_reused: bool) -> plan.Accepted | plan.Refused:
+    if by is not None and not by.has_perm("relays.switch_relay"):
+        return plan.Refused("not_allowed", f"You may look at {relay.name}, but not switch it: ask an administrator.")
+    if is_reused:
+        return plan.Refused("command_id_reused", "This command_id was used for another command: choose a new one.")
+    if not relay.board.is_enabled:
+        return plan.Refused("disabled", f"{relay.board.name} is disabled: enable the board first.")
+    now = clock.now()
+    return plan.admit(relay.board.as_seen(now), request, now)
+
+
+def _want(relay: Relay, event: Event) -> None:
+    """Write down what the Event asks for."""
+    on = event.kind != Event.Kind.ASKED_OFF
+    Relay.objects.filter(pk=relay.pk).update(
+        wanted=on,
+        wanted_at=event.at,
+        wanted_until=event.at + event.lasting if on and event.lasting else None,
+        wanted_by=event.by,
+        wanted_via=event.via,
+        command=event.pk,
+    )
+
+
+def _replace(rival: Relay, relay: Relay, cause: Event) -> None:
+    why = f"only one of {relay.name} and {rival.name} may be on"
+    event = Event.objects.create(
+        kind=Event.Kind.ASKED_OFF,
+        outcome=Event.Outcome.ACCEPTED,
+        board=rival.board,
+        relay=rival,
+        by=cause.by,
+        who=cause.who,
+        via=Event.Via.INTERLOCK,
+        why=why,
+    )
+    _want(rival, event)
+
+
+def outcome_of(event: Event) -> Outcome:
+    """What became of an accepted command so far."""
+    assert event.relay_id is not None
+    answer = event.answers.first()
+    if answer:
+        return Outcome(answer.outcome, answer.why)
+    relay = Relay.objects.select_related("board").get(pk=event.relay_id)
+    if relay.command > event.pk:
+        return Outcome(Event.Outcome.SUPERSEDED, "a newer command came before it was carried out")
+    if not relay.board.is_served:
+        return Outcome("pending", "the relay controller does not answer: start it and it will be done")
+    now = clock.now()
+    wait = plan.plan(relay.board.as_seen(now), now).waits.get(relay.pk)
+    if wait is None:
+        return Outcome("pending", "the relay controller has not confirmed it yet")
+    left = f" (in {plan.durations.words(wait.until - now.boot)})" if wait.until else ""
+    return Outcome("pending", f"{wait.why}{left}")
+
+
+def wait_for(event: Event, seconds: float) -> Outcome:
+    """What became of a command, after waiting up to ``seconds`` for the controller to carry it out."""
+    found = Outcome("pending")
+
+    def is_settled() -> bool:
+        nonlocal found
+        found = outcome_of(event)
+        return found.word != "pending"
+
+    wakeup.wait_until(is_settled, BoardFiles(settings.RUN_DIR, event.board_id), seconds)
+    return found
+
+
+def set_lock(relay: Relay, reason: str | None, *, by: "User | None", via: str) -> Event:
+    """Lock a relay for a reason, or unlock it (None). Locking moves nothing."""
+    if by is not None and not by.has_perm("relays.change_relay"):
+        raise RelayError("not_allowed", f"You may not lock or unlock {relay.name}: ask an administrator.")
+    if reason is not None and not reason.strip():
+        raise RelayError("no_reason", f"Say why {relay.name} is locked: others will read it.")
+    try:
+        with _writing, transaction.atomic():
+            database.check()
+            locked = reason is not None
+            Relay.objects.filter(pk=relay.pk).update(is_locked=locked, lock_reason=(reason or "").strip()[:200])
+            event = Event.objects.create(
+                kind=Event.Kind.LOCKED if locked else Event.Kind.UNLOCKED,
+                board=relay.board,
+                relay=relay,
+                by=by,
+                who=name_of(by, via),
+                via=via,
+                why=(reason or "").strip()[:200],
+            )
+            wakeup.wake_after_commit(relay.board_id)
+    except DatabaseError as error:
+        raise RelayError("database", f"Nothing was changed, the database cannot be written: {error}.") from error
+    return event
+
+
+def stop_everything(*, by: "User | None", via: str) -> str:
+    """Switch every relay off, and refuse every on until ``reset_stop``. Works without a database.
+
+    The latch and the wake-up go first: the controller acts on them at once. Returns what could not be done
+    yet, in a sentence; empty where all is recorded.
+    """
+    if by is not None and not by.has_perm("relays.switch_relay"):
+        raise RelayError("not_allowed", "You may look at the relays, but not stop them: ask an administrator.")
+    who = name_of(by, via)
+    served = BoardFiles.all(settings.RUN_DIR)
+    for files in served:
+        files.latch(who, via)
+        wakeup.wake(files)
+    try:
+        with _writing, transaction.atomic():
+            database.check()
+            for board in Board.objects.enabled():
+                record_stop(board, who=who, by=by, via=via)
+    except DatabaseError as error:
+        if not served:
+            raise RelayError("database", f"Nothing was stopped, the database cannot be written: {error}.") from error
+        return f"Stopped, but not recorded yet, since the database cannot be written: {error}."
+    for files in served:
+        wakeup.wake(files)
+    return ""
+
+
+def record_stop(board: Board, *, who: str, by: "User | None", via: str) -> None:
+    """Write down that everything on ``board`` is stopped, unless it is written already; in a transaction."""
+    now = timezone.now()
+    if not Board.objects.filter(pk=board.pk, stopped_at=None).update(stopped_at=now, stopped_by=who):
+        return
+    Event.objects.create(kind=Event.Kind.STOPPED_EVERYTHING, board=board, by=by, who=who, via=via, at=now)
+    for relay in board.relays.filter(wanted=True):
+        event = Event.objects.create(
+            kind=Event.Kind.ASKED_OFF,
+            outcome=Event.Outcome.ACCEPTED,
+            board=board,
+            relay=relay,
+            by=by,
+            who=who,
+            via=Event.Via.STOP,
+            why="everything is stopped",
+            at=now,
+        )
+        _want(relay, event)
+
+
+def reset_stop(*, by: "User | None", via: str) -> None:
+    """Let relays be switched again. Restores nothing: what was stopped stays off."""
+    if by is not None and not by.has_perm("relays.switch_relay"):
+        raise RelayError("not_allowed", "You may look at the relays, but not reset the stop: ask an administrator.")
+    try:
+        with _writing, transaction.atomic():
+            database.check()
+            for board in Board.objects.all():
+                if not board.is_stopped:
+                    continue
+                record_stop(board, who=board.files.latched_by().get("who", ""), by=None, via=Event.Via.STOP)
+                Board.objects.filter(pk=board.pk).update(stopped_at=None, stopped_by="")
+                Event.objects.create(kind=Event.Kind.RESET, board=board, by=by, who=name_of(by, via), via=via)
+                # Before the commit: a kill in between leaves the stop in the database, never a half reset.
+                board.files.unlatch()
+                wakeup.wake_after_commit(board.pk)
+    except DatabaseError as error:
+        raise RelayError("database", f"The stop stays, the database cannot be written: {error}.") from error

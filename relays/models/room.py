@@ -1,0 +1,14 @@
+from django.db import models
+
+
+class Room(models.Model):
+    """Where relays are shown together."""
+
+    name = models.CharField(max_length=60, unique=True, error_messages={"unique": "There is a room of this name."})
+    position = models.PositiveSmallIntegerField(default=0, help_text="Rooms are shown in this order.")
+
+    class Meta:
+        ordering = ["position", "name"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,228 @@
+"""Writes down what the controller did, in a thread of its own: a slow or locked database never delays a pin.
+
+Records are kept in their order and tried again until the database takes them.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import DatabaseError, IntegrityError, transaction
+
+from iotsite import database
+from relays import door, plan
+from relays.models import Board, Event, Relay
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = 0.2
+CHANGES_KEPT = 1000
+
+
+class Key(NamedTuple):
+    """What a line follows: a command of the rows (``step`` 0), or the controller's own change on top of one."""
+
+    relay: int
+    command: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The controller changed what is wanted; ``key`` is what its line follows from now on."""
+
+    key: Key
+    change: plan.Change
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a line does now, and what became of a command."""
+
+    key: Key
+    actual: bool | None
+    fault: str
+    outcome: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Something else that happened to the board or one of its relays."""
+
+    kind: str
+    why: str
+    at: datetime
+    relay: int | None = None
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Stop everything reached the controller by its latch."""
+
+    who: str
+    via: str
+
+
+Record = Changed | Found | Noted | Stopped
+
+
+@dataclass
+class _Book:
+    """One board's transaction at a time."""
+
+    board: int
+    recorded: dict[Key, int] = field(default_factory=dict)
+    """The command that each of the controller's last changes became."""
+
+    def write(self, records: Sequence[Record]) -> None:
+        with transaction.atomic():
+            database.check()
+            board = Board.objects.get(pk=self.board)
+            for record in records:
+                match record:
+                    case Changed():
+                        self._changed(board, record)
+                    case Found():
+                        self._found(board, record)
+                    case Noted():
+                        via = Event.Via.CONTROLLER
+                        Event.objects.create(
+                            kind=record.kind, board=board, relay_id=record.relay, via=via, why=record.why, at=record.at
+                        )
+                    case Stopped():
+                        door.record_stop(board, who=record.who, by=None, via=record.via)
+
+    def _changed(self, board: Board, record: Changed) -> None:
+        change, key = record.change, record.key
+        relay = Relay.objects.get(pk=key.relay)
+        is_newest = relay.command == self._command(key._replace(step=key.step - 1))
+        event = Event.objects.create(
+            kind=Event.Kind.ASKED_ON if change.on else Event.Kind.ASKED_OFF,
+            outcome=Event.Outcome.ACCEPTED if is_newest else Event.Outcome.SUPERSEDED,
+            board=board,
+            relay=relay,
+            via=change.via,
+            why=change.why,
+            at=record.at,
+        )
+        if is_newest:
+            self.recorded[key] = event.pk
+            if len(self.recorded) > CHANGES_KEPT:
+                del self.recorded[next(iter(self.recorded))]
+            Relay.objects.filter(pk=relay.pk).update(
+                wanted=change.on,
+                wanted_at=record.at,
+                wanted_until=None,
+                wanted_by=None,
+                wanted_via=change.via,
+                command=event.pk,
+            )
+
+    def _found(self, board: Board, record: Found) -> None:
+        relay = Relay.objects.get(pk=record.key.relay)
+        command = self._command(record.key)
+        if command > relay.applied_command:
+            self._settle(board, relay, command, record)
+        if bool(relay.fault) != bool(record.fault):
+            kind = Event.Kind.FAULT if record.fault else Event.Kind.CURED
+            self._note(board, relay, kind, record.fault, record.at)
+        if relay.actual is not record.actual:
+            relay.actual_at = record.at
+        relay.actual, relay.fault = record.actual, record.fault
+        relay.save(update_fields=["actual", "actual_at", "fault", "applied_command"])
+
+    def _command(self, key: Key) -> int:
+        """The number of the Event behind ``key``; 0 where its change came too late to stand."""
+        return self.recorded.get(key, 0) if key.step else key.command
+
+    def _settle(self, board: Board, relay: Relay, command: int, record: Found) -> None:
+        """Say what became of ``command``, and that those before it were overtaken."""
+        accepted = Event.objects.unsettled().filter(relay=relay, id__gt=relay.applied_command)
+        for overtaken in accepted.filter(id__lt=command).order_by("id"):
+            self._answer(overtaken, Event.Outcome.SUPERSEDED, "a newer command came first", record.at)
+        if record.outcome == Event.Outcome.APPLIED:
+            relay.applied_command = command
+        if record.outcome and (event := accepted.filter(id=command).first()):
+            self._answer(event, record.outcome, record.fault, record.at)
+
+    @staticmethod
+    def _answer(event: Event, outcome: str, why: str, at: datetime) -> None:
+        Event.objects.create(
+            kind=event.kind,
+            outcome=outcome,
+            of=event,
+            board_id=event.board_id,
+            relay_id=event.relay_id,
+            via=Event.Via.CONTROLLER,
+            why=why[:300],
+            at=at,
+        )
+
+    @staticmethod
+    def _note(board: Board, relay: Relay, kind: str, why: str, at: datetime) -> None:
+        Event.objects.create(kind=kind, board=board, relay=relay, via=Event.Via.CONTROLLER, why=why[:300], at=at)
+
+
+class Recorder(threading.Thread):
+    """Takes records and writes them, in order, each batch in one transaction; ``told`` is called after each."""
+
+    def __init__(self, board: int, told: Callable[[], None]) -> None:
+        super().__init__(name="recorder", daemon=True)
+        self._book = _Book(board)
+        self.recorded = self._book.recorded
+        self._told = told
+        self._batches: deque[Sequence[Record]] = deque()
+        self._has_work = threading.Condition()
+        self.problem = ""
+        """Why records wait, in a sentence; empty where none do."""
+
+    def put(self, records: Sequence[Record]) -> None:
+        with self._has_work:
+            self._batches.append(records)
+            self._has_work.notify_all()
+
+    @property
+    def waiting(self) -> int:
+        """How many batches are not yet written."""
+        return len(self._batches)
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until all is written; says whether it is."""
+        with self._has_work:
+            return self._has_work.wait_for(lambda: not self._batches, seconds)
+
+    def run(self) -> None:
+        while True:
+            with self._has_work:
+                self._has_work.wait_for(lambda: bool(self._batches))
+                batch = self._batches[0]
+            if self._try(batch):
+                with self._has_work:
+                    self._batches.popleft()
+                    self._has_work.notify_all()
+                self._told()
+            else:
+                threading.Event().wait(RETRY_AFTER)
+
+    def _try(self, batch: Sequence[Record]) -> bool:
+        """Whether the batch needs no further try."""
+        try:
+            self._book.write(batch)
+        except (IntegrityError, Relay.DoesNotExist, Board.DoesNotExist):
+            # A row went away by hand or was edited against the rules: no later try can succeed.
+            log.exception("record lost: %s", batch)
+        except DatabaseError as error:
+            if not self.problem:
+                log.error("database=failing waiting=%s error=%r", self.waiting, str(error))
+            self.problem = f"The database cannot be written: {error}. Records wait in memory."
+            return False
+        if self.problem:
+            log.info("database=back")
+            self.problem = ""
+        return True

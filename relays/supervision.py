@@ -1,0 +1,18 @@
+"""What systemd wants to hear from a service (sd_notify(3)); silence where no systemd listens."""
+
+import os
+import socket
+
+
+def notify(message: str) -> None:
+    """Send ``READY=1``, ``WATCHDOG=1`` and the like to the supervisor that started us, if there is one."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        try:
+            sender.sendto(message.encode(), address)
+        except OSError:
+            pass  # a supervisor that is gone is no reason to drop a relay

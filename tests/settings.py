@@ -1,0 +1,16 @@
+"""The site's settings with folders of their own, so that a test run never touches a real site."""
+
+import os
+import tempfile
+from pathlib import Path
+
+_place = Path(tempfile.mkdtemp(prefix="iotsite-test-"))
+os.environ["DATA_DIR"] = str(_place / "data")
+os.environ["RUN_DIR"] = str(_place / "run")
+
+from iotsite.settings import *  # noqa: E402, F403
+
+DATABASES = {  # the tests' own database lives in memory; tests of several processes make a real site (tests/site.py)
+    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,161 @@
+"""A real site in folders of its own: real processes, a real database file, a simulated board.
+
+For what cannot be shown within one process: kills, races, restarts, a database that goes away.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from relays.boards.simulated import Row, history
+from relays.runfiles import BoardFiles
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def wait_for(is_so: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
+    """Wait until ``is_so()`` gives something true, and return that; fail after ``seconds``."""
+    end = time.monotonic() + seconds
+    while not (found := is_so()):
+        assert time.monotonic() < end, f"did not come about within {seconds} s: {what or is_so}"
+        time.sleep(0.01)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Site:
+    """DATA_DIR and RUN_DIR below ``folder``; processes started here are killed at the end."""
+
+    folder: Path
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def data_dir(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def run_dir(self) -> Path:
+        return self.folder / "run"
+
+    @property
+    def env(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("DJANGO", "PYTEST"))}
+        return kept | {"DATA_DIR": str(self.data_dir), "RUN_DIR": str(self.run_dir), "PYTHONUNBUFFERED": "1"}
+
+    def files(self, board: int = 1) -> BoardFiles:
+        return BoardFiles(self.run_dir, board)
+
+    def history(self, line: str | None = None, board: int = 1) -> list[Row]:
+        rows = history(self.files(board).lines)
+        return [row for row in rows if line in (None, row.line)]
+
+    def levels(self, line: str, board: int = 1) -> list[int]:
+        """The sequence of levels a line went through, without repetitions."""
+        levels: list[int] = []
+        for row in self.history(line, board):
+            if not levels or levels[-1] != row.level:
+                levels.append(row.level)
+        return levels
+
+    def manage(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=timeout)
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a process of the site; what it prints goes to ``folder/log``."""
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(arguments, cwd=ROOT, env=self.env, stdout=log, stderr=log)
+        self.processes.append(process)
+        return process
+
+    def start_controller(self, *arguments: str, board: int = 1) -> subprocess.Popen[bytes]:
+        process = self.start(sys.executable, "manage.py", "run_relays", *arguments)
+
+        def is_up() -> bool:
+            assert process.poll() is None, self.log()
+            return (self.files(board).last_beat() or {}).get("pid") == process.pid
+
+        wait_for(is_up, what="the controller's heartbeat")
+        return process
+
+    def start_web(self) -> tuple[subprocess.Popen[bytes], str]:
+        """A web process and its address."""
+        port = free_port()
+        process = self.start(sys.executable, "-m", "uvicorn", "iotsite.asgi:application", "--port", str(port))
+        address = f"http://127.0.0.1:{port}"
+
+        def is_up() -> bool:
+            assert process.poll() is None, self.log()
+            try:
+                return bool(urllib.request.urlopen(f"{address}/healthz", timeout=2).status == 200)
+            except OSError:
+                return False
+
+        wait_for(is_up, what="the web server")
+        return process, address
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    @contextmanager
+    def database(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self.data_dir / "db.sqlite3", timeout=10, isolation_level=None)) as connection:
+            connection.execute("PRAGMA wal_autocheckpoint=0")
+            connection.row_factory = sqlite3.Row
+            yield connection
+
+    def relay(self, slug: str) -> dict[str, Any]:
+        """A relay's row."""
+        with self.database() as connection:
+            row = connection.execute("SELECT * FROM relays_relay WHERE slug = ?", (slug,)).fetchone()
+        return dict(row)
+
+    def events(self, slug: str) -> list[dict[str, Any]]:
+        """A relay's Events, oldest first."""
+        query = "SELECT e.* FROM relays_event e JOIN relays_relay r ON r.id = e.relay_id WHERE r.slug = ? ORDER BY e.id"
+        with self.database() as connection:
+            return [dict(row) for row in connection.execute(query, (slug,))]
+
+    def wait_actual(self, slug: str, actual: bool | None, seconds: float = 10) -> None:
+        wait_for(lambda: self.relay(slug)["actual"] == actual, seconds, f"{slug} {actual}")
+
+    def end(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+            process.wait()
+
+
+def make_site(folder: Path, template: Path) -> Site:
+    """A site with an empty, migrated database."""
+    site = Site(folder)
+    for place in (site.data_dir, site.run_dir):
+        place.mkdir(mode=0o700, parents=True)
+    shutil.copy(template, site.data_dir / "db.sqlite3")
+    (folder / "log").touch()
+    return site
+
+
+def migrated_database(folder: Path) -> Path:
+    """A migrated database file, to copy from."""
+    site = Site(folder)
+    done = site.manage("migrate", "--verbosity", "0")
+    assert done.returncode == 0, done.stderr
+    return site.data_dir / "db.sqlite3"
