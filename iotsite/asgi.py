@@ -7,5 +7,5 @@ from iotsite.wsgi import application as site
 
 THREADS = 16
 
-application = WSGIMiddleware(site, workers=THREADS)
+application = WSGIMiddleware(site, workers=THREADS)  # type: ignore[arg-type]  # the two disagree on a dict
 Checkpointer(keeps_lock=False).start()

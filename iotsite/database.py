@@ -4,7 +4,6 @@ A database that was deleted or replaced under a running site is never written to
 belongs to the file it started with, and must not be merged into a foreign one.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ def path() -> Path:
 def wal_size() -> int:
     """Bytes in the write-ahead log; 0 where there is none."""
     try:
-        return os.stat(f"{path()}-wal").st_size
+        return path().with_name("db.sqlite3-wal").stat().st_size
     except FileNotFoundError:
         return 0
 
@@ -34,7 +33,7 @@ def problem() -> str:
     if _opened is None:
         return ""
     try:
-        found = os.stat(path())
+        found = path().stat()
     except FileNotFoundError:
         return f"The database {path()} was deleted while iotsite was running: put it back and restart iotsite."
     except OSError as error:
@@ -67,7 +66,7 @@ def refuse_another_file(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     if not Path(path()).exists() or "mode=memory" in str(connection.settings_dict["NAME"]):
         return
     if _opened is None:
-        found = os.stat(path())
+        found = path().stat()
         _opened = (found.st_dev, found.st_ino)
     elif sentence := problem():
         connection.close()

@@ -8,10 +8,8 @@ import logging
 import os
 import select
 import signal
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from django.db import DatabaseError, connection
 
@@ -19,6 +17,7 @@ from iotsite import __version__, database
 from relays import clock, plan, recorder, runfiles, supervision
 from relays.boards import BoardError, Driver
 from relays.clock import Now
+from relays.line import BACKOFF, Line
 from relays.memory import LineMemory, Memory
 from relays.models import Board, Event, Interlock, Relay
 from relays.wakeup import Mailbox
@@ -26,101 +25,20 @@ from relays.wakeup import Mailbox
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = 1.0
-BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""Seconds between tries of a line at fault; the last one repeats."""
 MOST_PASSES = 8
 DRAIN_WITHIN = 5.0
-
-
-@dataclass
-class Line:
-    """One relay's line while this controller runs."""
-
-    row: Relay
-    memory: LineMemory
-    start: plan.Start = plan.Start.RUNNING
-    is_claimed: bool = False
-    level: bool | None = None
-    failures: int = 0
-    retry_at: float = 0.0
-    fault: str = ""
-    change: plan.Change | None = None
-    """Our own newest change of wanted, while the rows do not show it yet."""
-    step: int = 0
-    """How many changes we made on top of the command in the rows."""
-    told: tuple[Any, ...] = ()
-    """What was last handed to the recorder."""
-    settled: recorder.Key | None = None
-    """The command whose outcome was handed to the recorder."""
-
-    @property
-    def key(self) -> recorder.Key:
-        """What it follows: the command in the rows, or our own change on top of it."""
-        return recorder.Key(self.row.pk, self.change.command if self.change else self.row.command, self.step)
-
-    @property
-    def wanted(self) -> bool:
-        return self.change.on if self.change else self.row.wanted
-
-    def as_state(self) -> plan.RelayState:
-        return self.row.as_state(
-            start=self.start,
-            is_claimed=self.is_claimed,
-            held=_left_at(self.memory, self.wanted),
-            level=self.level,
-            since=self.memory.since,
-            asked_at=self.memory.asked_at,
-            until=self.memory.until,
-            is_faulty=self.failures > 0,
-            retry_at=self.retry_at,
-        )
-
-    def follow(self, row: Relay, recorded: dict[recorder.Key, int]) -> None:
-        """Take the row as the database has it now, and drop our own change once the row shows it or a newer one."""
-        if self.change and row.command != self.change.command:
-            older = {recorded.get(self.key._replace(step=step)) for step in range(1, self.step)}
-            if row.command not in older:
-                before = self.key
-                shows_it = recorded.get(before) == row.command
-                self.row, self.change, self.step = row, None, 0
-                self._rename(before if shows_it else None)
-                return
-        self.row = row
-
-    def _rename(self, before: recorder.Key | None) -> None:
-        """What was told under our own change's key was told under the key that the row gives it."""
-        if self.settled == before:
-            self.settled = self.key
-        if self.told and self.told[0] == before:
-            self.told = (self.key, *self.told[1:])
-
-    def failed(self, sentence: str, now: Now) -> None:
-        self.retry_at = now.boot + BACKOFF[min(self.failures, len(BACKOFF) - 1)]
-        self.failures += 1
-        self.fault = sentence
-
-    def succeeded(self) -> None:
-        self.failures, self.retry_at, self.fault = 0, 0.0, ""
-
-
-def _left_at(memory: LineMemory, wanted: bool) -> bool:
-    """The level to claim a line at, so that nothing moves.
-
-    Where a kill hit a line while it was being moved, either level may be so: on only if that is still wanted.
-    """
-    if memory.moving_to is not None:
-        return memory.moving_to and wanted
-    return bool(memory.level)
 
 
 class Controller:
     """Owns the lines of one board, from the lock to the end of the process."""
 
-    def __init__(self, board: Board, driver: Driver, files: runfiles.BoardFiles, command: list[str]) -> None:
+    def __init__(
+        self, board: Board, driver: Driver, files: runfiles.BoardFiles, now: Callable[[], Now] = clock.now
+    ) -> None:
         self.board = board
         self.driver = driver
         self.files = files
-        self.command = command
+        self.now = now
         self.mailbox = Mailbox(files)
         self.recorder = recorder.Recorder(board.pk, self.mailbox.tell)
         self.lines: dict[int, Line] = {}
@@ -128,7 +46,7 @@ class Controller:
         self.is_ending = False
         self.has_rows = False
         self.is_stop_told = False
-        self.seen_version: object = None
+        self.seen_version: int | None = None
         self.problem = ""
         self.next_check = 0.0
         boot_id = clock.boot_id()
@@ -142,10 +60,11 @@ class Controller:
         """Read the rows, take the lines as they were left, say that the board is served."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda got, _: self.asked.append(got))
-        self.recorder.start()
         how = "power-up" if self.left is None else "clean restart" if self.left.ended_well else "after a crash"
         log.info("board=%s start=%r pid=%s version=%s", self.board, how, os.getpid(), __version__)
-        self.recorder.put([recorder.Noted(Event.Kind.STARTED, how, datetime.now(UTC))])
+        self.recorder.put([recorder.Noted(Event.Kind.STARTED, how, self.now().wall)])
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 50")  # a deadline does not wait for a locked database
         self.look(was_woken=True)
         supervision.notify("READY=1")
 
@@ -153,8 +72,8 @@ class Controller:
         """Serve until a signal asks for an end; ``ear`` is readable then. Says whether to come back, upgraded."""
         until = self.look()
         while not self.asked:
-            pause = max(0.0, min(until - clock.boot_seconds(), LOOK_EVERY))
-            ready, _, _ = select.select([self.mailbox.socket, ear], [], [], pause)
+            pause = max(0.0, min(until - self.now().boot, LOOK_EVERY))
+            ready, _, _ = select.select([self.mailbox.socket.fileno(), ear], [], [], pause)
             if ear in ready:
                 os.read(ear, 64)
             until = self.look(self.mailbox.empty())
@@ -165,7 +84,7 @@ class Controller:
         self._check_file()
         if was_woken or self._rows_may_have_changed():
             self._read_rows()
-        now = clock.now()
+        now = self.now()
         if now.boot >= self.next_check:
             self._verify(now)
             self._beat()
@@ -187,12 +106,11 @@ class Controller:
         try:
             with connection.cursor() as cursor:
                 cursor.execute("PRAGMA data_version")
-                version = cursor.fetchone()
+                version: int = cursor.fetchone()[0]
         except DatabaseError:
             return False
-        is_new = version != self.seen_version
-        self.seen_version = version
-        return is_new
+        was, self.seen_version = self.seen_version, version
+        return bool(was != version)
 
     def _read_rows(self) -> None:
         if self.problem:
@@ -231,7 +149,7 @@ class Controller:
                 log.info("board=%s relay=%s line=%s released", self.board, line.row.slug, line.memory.line)
             del self.lines[number]
             if number not in wiring:
-                self.recorder.put([recorder.Found(line.key, None, "", "", datetime.now(UTC))])
+                self.recorder.put([recorder.Found(line.key, None, "", "", self.now().wall)])
 
     def _take_row(self, row: Relay) -> None:
         line = self.lines.get(row.pk)
@@ -243,7 +161,7 @@ class Controller:
         memory = line.memory
         memory.name, memory.on_lost = row.name, row.on_lost
         if memory.command != row.command or not row.command:
-            now = clock.now()
+            now = self.now()
             memory.command = row.command
             memory.asked_at = min(now.boot, now.boot_at(row.wanted_at or now.wall))
             memory.until = _deadline(row, now)
@@ -251,7 +169,7 @@ class Controller:
 
     def _new_line(self, row: Relay) -> Line:
         """A relay's line at its first sight: as the last controller of this boot left it, or off."""
-        now = clock.now().boot
+        now = self.now().boot
         fresh = LineMemory(row.name, row.line, row.is_active_low, row.on_lost, since=now)
         if self.has_rows:
             return Line(row, fresh)
@@ -292,7 +210,7 @@ class Controller:
     def _act(self) -> float | None:
         """Plan and carry out until nothing is left to do now; when the next thing is due."""
         for _ in range(MOST_PASSES):
-            now = clock.now()
+            now = self.now()
             todo = plan.plan(self._state(), now)
             records = [self._change(change, now) for change in todo.changes]
             for line in self.lines.values():
@@ -302,7 +220,7 @@ class Controller:
             if not todo.writes:
                 self._tell_of_latch()
                 return todo.look_again
-        return clock.boot_seconds() + BACKOFF[0]
+        return self.now().boot + BACKOFF[0]
 
     def _change(self, change: plan.Change, now: Now) -> recorder.Changed:
         line = self.lines[change.relay]
@@ -338,7 +256,7 @@ class Controller:
             else:
                 line.memory.moving_to = None
             return
-        moment = clock.now()
+        moment = self.now()
         if line.level is not write.on:
             self._fail(line, _reads_back(name, line.level))
         else:
@@ -354,7 +272,7 @@ class Controller:
     def _fail(self, line: Line, sentence: str) -> None:
         if sentence != line.fault:
             log.error("board=%s relay=%s fault=%r", self.board, line.row.slug, sentence)
-        line.failed(sentence, clock.now())
+        line.failed(sentence, self.now())
 
     def _verify(self, now: Now) -> None:
         """See what every line really does, whoever moved it."""
@@ -404,7 +322,7 @@ class Controller:
             line.told = news
             if outcome == Event.Outcome.APPLIED:
                 line.settled = line.key
-            yield recorder.Found(line.key, line.level, line.fault, outcome, datetime.now(UTC))
+            yield recorder.Found(line.key, line.level, line.fault, outcome, self.now().wall)
 
     @staticmethod
     def _outcome(line: Line) -> str:
@@ -415,28 +333,26 @@ class Controller:
     # --- ends -----------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """An orderly end: switch off what its owner did not ask to hold. The lines die with the process, as they are."""
+        """An orderly end: switch off what its owner did not ask to hold; the rest stays as it is."""
         self.is_ending = True
         was_on = [line for line in self.lines.values() if line.level]
         self._act()
         for line in self.lines.values():
             line.memory.is_over = line.row.on_stop != Relay.End.HOLD
         switched_off = [line for line in was_on if line.level is False]
-        at = datetime.now(UTC)
+        at = self.now().wall
         why = "the controller stopped: switched off"
-        self.recorder.put(
-            [recorder.Noted(Event.Kind.STOPPED, why, at, line.row.pk) for line in switched_off]
-            + [recorder.Noted(Event.Kind.STOPPED, "an orderly stop", at)]
-        )
+        notes = [recorder.Noted(Event.Kind.STOPPED, why, at, line.row.pk) for line in switched_off]
+        self.recorder.put([*notes, recorder.Noted(Event.Kind.STOPPED, "an orderly stop", at)])
         self._end("stop")
         self.files.end_beat()
 
-    def upgrade(self, lock: int) -> None:
-        """Become the newest version of ourselves; the lock stays taken, and no line moves. Returns only if that failed."""
+    def upgrade(self, lock: int, command: list[str]) -> None:
+        """Become ``command``, the newest version of ourselves; the lock stays taken, and no line moves."""
         self._end("upgrade")
         os.set_inheritable(lock, True)
         os.environ[LOCK_VARIABLE] = str(lock)
-        os.execv(self.command[0], self.command)
+        os.execv(command[0], command)
 
     def _end(self, how: str) -> None:
         self.memory.ended_well = True
@@ -450,7 +366,7 @@ LOCK_VARIABLE = "IOTSITE_LOCK"
 
 
 def lock_of(files: runfiles.BoardFiles) -> int:
-    """The board's lock: handed on by the process we were before an upgrade, or taken now (LockHeld)."""
+    """The board's lock: handed on by the process we were before an upgrade, or taken now (LockHeldError)."""
     handed_on = os.environ.pop(LOCK_VARIABLE, "")
     if handed_on:
         os.set_inheritable(int(handed_on), False)

@@ -15,7 +15,7 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from iotsite import database
-from relays import clock, plan, wakeup
+from relays import clock, durations, plan, wakeup
 from relays.models import Board, Event, Relay
 from relays.runfiles import BoardFiles
 
@@ -105,8 +105,9 @@ def _verdict(request: plan.Request, relay: Relay, by: "User | None", is_reused: 
         return plan.Refused("not_allowed", f"You may look at {relay.name}, but not switch it: ask an administrator.")
     if is_reused:
         return plan.Refused("command_id_reused", "This command_id was used for another command: choose a new one.")
-    if not relay.board.is_enabled:
-        return plan.Refused("disabled", f"{relay.board.name} is disabled: enable the board first.")
+    for part in (relay.board, relay):
+        if not part.is_enabled:
+            return plan.Refused("disabled", f"{part.name} is disabled: enable it first.")
     now = clock.now()
     return plan.admit(relay.board.as_seen(now), request, now)
 
@@ -154,7 +155,7 @@ def outcome_of(event: Event) -> Outcome:
     wait = plan.plan(relay.board.as_seen(now), now).waits.get(relay.pk)
     if wait is None:
         return Outcome("pending", "the relay controller has not confirmed it yet")
-    left = f" (in {plan.durations.words(wait.until - now.boot)})" if wait.until else ""
+    left = f" (in {durations.words(wait.until - now.boot)})" if wait.until else ""
     return Outcome("pending", f"{wait.why}{left}")
 
 

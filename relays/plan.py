@@ -60,7 +60,6 @@ class RelayState:
     is_urgent: bool = False
     """The off was not a mere request (a deadline, max-on, stop …): min-on does not delay it."""
 
-    is_enabled: bool = True
     lock: str | None = None
     """Why it is locked; None where it is not."""
     pulse: float | None = None
@@ -201,8 +200,6 @@ def admit(state: BoardState, request: Request, now: Now) -> Accepted | Refused:
 
 
 def _misuse(relay: RelayState, request: Request) -> Refused | None:
-    if not relay.is_enabled:
-        return Refused("disabled", f"{relay.name} is disabled: enable it first.")
     if request.is_press and relay.pulse is None:
         return Refused("not_momentary", f"{relay.name} is a switch, not momentary: switch it on or off.")
     if request.on and not request.is_press and relay.pulse is not None:

@@ -201,14 +201,19 @@ class Recorder(threading.Thread):
         while True:
             with self._has_work:
                 self._has_work.wait_for(lambda: bool(self._batches))
-                batch = self._batches[0]
-            if self._try(batch):
-                with self._has_work:
-                    self._batches.popleft()
-                    self._has_work.notify_all()
-                self._told()
-            else:
+            if not self.work_off():
                 threading.Event().wait(RETRY_AFTER)
+
+    def work_off(self) -> bool:
+        """Write what waits; says whether all is written."""
+        while self._batches:
+            if not self._try(self._batches[0]):
+                return False
+            with self._has_work:
+                self._batches.popleft()
+                self._has_work.notify_all()
+            self._told()
+        return True
 
     def _try(self, batch: Sequence[Record]) -> bool:
         """Whether the batch needs no further try."""

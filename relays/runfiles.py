@@ -32,7 +32,7 @@ def read_whole(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-class LockHeld(Exception):
+class LockHeldError(Exception):
     """Another process serves the board; ``holder`` is its pid."""
 
     def __init__(self, holder: str) -> None:
@@ -82,7 +82,7 @@ class BoardFiles:
         except BlockingIOError:
             holder = os.read(handle, 32).decode()
             os.close(handle)
-            raise LockHeld(holder.strip() or "unknown") from None
+            raise LockHeldError(holder.strip() or "unknown") from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
         return handle

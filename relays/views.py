@@ -22,9 +22,9 @@ def home(request: HttpRequest) -> HttpResponse:
     boards = list(Board.objects.enabled().prefetch_related("relays", "interlocks"))
     now = clock.now()
     waits = {board.pk: plan.plan(board.as_seen(now), now).waits for board in boards}
-    rows = [{"relay": relay, "wait": _words(waits[relay.board_id].get(relay.pk), now)} for relay in relays]
+    rows = [(relay, _words(waits[relay.board_id].get(relay.pk), now)) for relay in relays]
     context = {
-        "rooms": [(room, list(group)) for room, group in groupby(rows, key=lambda row: row["relay"].room)],
+        "rooms": [(room, list(group)) for room, group in groupby(rows, key=lambda row: row[0].room)],
         "boards": boards,
         "silent": [board for board in boards if not board.is_served],
         "is_stopped": any(board.is_stopped for board in boards),
@@ -87,7 +87,7 @@ def room_off(request: HttpRequest) -> HttpResponse:
     if room and not room.isdecimal():
         messages.error(request, "There is no such room.")
         return redirect("relays:home")
-    relays = Relay.objects.enabled().filter(room_id=int(room) if room else None)
+    relays = Relay.objects.enabled().filter(room=int(room) if room else None)
     events = []
     for relay in relays.on():
         try:

@@ -13,7 +13,7 @@ def template_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def site(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> Iterator[Site]:
-    """An empty site of real processes. Its folder is short: a socket's path ends at 107 bytes."""
+    """An empty site of real processes."""
     made = make_site(tmp_path_factory.mktemp("s"), template_database)
     yield made
     made.end()

@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -41,18 +42,15 @@ def free_port() -> int:
 
 @dataclass
 class Site:
-    """DATA_DIR and RUN_DIR below ``folder``; processes started here are killed at the end."""
+    """DATA_DIR below ``folder``, RUN_DIR in memory as in earnest; processes started here are killed at the end."""
 
     folder: Path
+    run_dir: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="iotsite-test-", dir="/dev/shm")))
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def data_dir(self) -> Path:
         return self.folder / "data"
-
-    @property
-    def run_dir(self) -> Path:
-        return self.folder / "run"
 
     @property
     def env(self) -> dict[str, str]:
@@ -133,6 +131,10 @@ class Site:
         with self.database() as connection:
             return [dict(row) for row in connection.execute(query, (slug,))]
 
+    def count(self, table: str) -> int:
+        with self.database() as connection:
+            return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
     def wait_actual(self, slug: str, actual: bool | None, seconds: float = 10) -> None:
         wait_for(lambda: self.relay(slug)["actual"] == actual, seconds, f"{slug} {actual}")
 
@@ -141,13 +143,13 @@ class Site:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
             process.wait()
+        shutil.rmtree(self.run_dir, ignore_errors=True)
 
 
 def make_site(folder: Path, template: Path) -> Site:
     """A site with an empty, migrated database."""
     site = Site(folder)
-    for place in (site.data_dir, site.run_dir):
-        place.mkdir(mode=0o700, parents=True)
+    site.data_dir.mkdir(mode=0o700, parents=True)
     shutil.copy(template, site.data_dir / "db.sqlite3")
     (folder / "log").touch()
     return site
@@ -158,4 +160,16 @@ def migrated_database(folder: Path) -> Path:
     site = Site(folder)
     done = site.manage("migrate", "--verbosity", "0")
     assert done.returncode == 0, done.stderr
+    site.end()
     return site.data_dir / "db.sqlite3"
+
+
+def add_relays(site: Site, *names: str, **options: str) -> None:
+    """A simulated board, if there is none, and active-low relays on it, from GPIO17 on."""
+    if not site.count("relays_board"):
+        assert site.manage("add_board", "Test board", "--driver", "simulated").returncode == 0
+    first = 17 + site.count("relays_relay")
+    said = [part for option, value in options.items() for part in (f"--{option.replace('_', '-')}", value)]
+    for line, name in enumerate(names, first):
+        done = site.manage("add_relay", name, "--line", str(line), "--active-low", *said)
+        assert done.returncode == 0, done.stderr

@@ -167,7 +167,7 @@ def _holders(line: str, user: str) -> list[str]:
 
 def _holds(process: Path, number: str) -> bool:
     for link in (process / "fd").iterdir():
-        if not os.readlink(link).startswith("anon_inode:gpio-line"):
+        if not str(link.readlink()).startswith("anon_inode:gpio-line"):
             continue
         said = [
             row.split()[-1] for row in (process / "fdinfo" / link.name).read_text().splitlines() if "gpio-line" in row

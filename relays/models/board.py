@@ -121,7 +121,7 @@ class Board(EditedModel):
     def as_seen(self, now: Now) -> plan.BoardState:
         """The board as its rows tell, for those who only read and ask; its controller knows more."""
         return plan.BoardState(
-            relays=tuple(relay.as_seen(now) for relay in self.relays.all()),
+            relays=tuple(relay.as_seen(now) for relay in self.relays.all() if relay.is_enabled),
             interlocks={interlock.pk: interlock.as_state() for interlock in self.interlocks.all()},
             is_stopped=self.is_stopped,
             is_served=self.is_served,

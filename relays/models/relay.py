@@ -78,8 +78,9 @@ class Relay(EditedModel):
         OFF = "off", "switch off"
         HOLD = "hold", "hold"
 
-    EDITABLE = ("name", "slug", "room", "position", "board", "line", "polarity", "kind", "mode", "pulse") + (
-        ("is_enabled", "power_up", "on_stop", "on_lost", "max_on", "min_on", "min_off", "interlock")
+    EDITABLE = (
+        *("name", "slug", "room", "position", "board", "line", "polarity", "kind", "mode", "pulse"),
+        *("is_enabled", "power_up", "on_stop", "on_lost", "max_on", "min_on", "min_off", "interlock"),
     )
 
     name = models.CharField(max_length=60, help_text="What it switches, as you call it: “Porch lamp”.")
@@ -204,7 +205,7 @@ class Relay(EditedModel):
             models.CheckConstraint(
                 condition=Q(mode="switch") | Q(power_up="off", on_stop="off", on_lost="off"),
                 name="momentary_relay_ends_off",
-                violation_error_message="A momentary relay is off at power-up, stop and loss: choose off for all three.",
+                violation_error_message="A momentary relay is off at power-up, stop and loss: choose off for all.",
             ),
             models.UniqueConstraint(
                 fields=["interlock"],
@@ -264,6 +265,11 @@ class Relay(EditedModel):
         return self.mode == self.Mode.MOMENTARY
 
     @property
+    def actual_now(self) -> bool | None:
+        """What is so; None, not known, where its controller is silent: what was so is no news then."""
+        return self.actual if self.is_enabled and self.board.is_served else None
+
+    @property
     def is_pending(self) -> bool:
         """Whether what is so is not yet what is wanted."""
         return self.actual is not self.wanted
@@ -276,7 +282,6 @@ class Relay(EditedModel):
             wanted=self.wanted,
             command=self.command,
             is_urgent=self.wanted_via in set(plan.Via),
-            is_enabled=self.is_enabled,
             lock=self.lock_reason if self.is_locked else None,
             pulse=_seconds(self.pulse),
             power_up=plan.PowerUp(self.power_up),

@@ -13,7 +13,7 @@ from iotsite.checkpoint import Checkpointer
 from relays import controller
 from relays.boards import BoardError, open_board
 from relays.models import Board
-from relays.runfiles import LockHeld
+from relays.runfiles import LockHeldError
 
 log = logging.getLogger("relays.controller")
 
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         files = board.files
         try:
             lock = controller.lock_of(files)
-        except LockHeld as error:
+        except LockHeldError as error:
             raise CommandError(
                 f"{board.name} is served already, by the controller with pid {error.holder}: stop that one first."
             ) from error
@@ -40,12 +40,13 @@ class Command(BaseCommand):
             driver = open_board(board.driver, files)
         except BoardError as error:
             raise CommandError(str(error)) from error
-        serving = controller.Controller(board, driver, files, [sys.executable, *sys.orig_argv[1:]])
+        serving = controller.Controller(board, driver, files)
         try:
             Checkpointer(keeps_lock=True).start()
+            serving.recorder.start()
             serving.begin()
             if serving.run(ear):
-                serving.upgrade(lock)
+                serving.upgrade(lock, [sys.executable, *sys.orig_argv[1:]])
             else:
                 serving.stop()
         except Exception:

@@ -1,0 +1,93 @@
+"""One relay's line, as its controller keeps it while it runs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from relays import plan
+from relays.clock import Now
+from relays.memory import LineMemory
+from relays.models import Relay
+from relays.recorder import Key
+
+BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Seconds between tries of a line at fault; the last one repeats."""
+
+
+@dataclass
+class Line:
+    """One relay's line while this controller runs."""
+
+    row: Relay
+    memory: LineMemory
+    start: plan.Start = plan.Start.RUNNING
+    is_claimed: bool = False
+    level: bool | None = None
+    failures: int = 0
+    retry_at: float = 0.0
+    fault: str = ""
+    change: plan.Change | None = None
+    """Our own newest change of wanted, while the rows do not show it yet."""
+    step: int = 0
+    """How many changes we made on top of the command in the rows."""
+    told: tuple[Any, ...] = ()
+    """What was last handed to the recorder."""
+    settled: Key | None = None
+    """The command whose outcome was handed to the recorder."""
+
+    @property
+    def key(self) -> Key:
+        """What it follows: the command in the rows, or our own change on top of it."""
+        return Key(self.row.pk, self.change.command if self.change else self.row.command, self.step)
+
+    @property
+    def wanted(self) -> bool:
+        return self.change.on if self.change else self.row.wanted
+
+    def as_state(self) -> plan.RelayState:
+        return self.row.as_state(
+            start=self.start,
+            is_claimed=self.is_claimed,
+            held=left_at(self.memory, self.wanted),
+            level=self.level,
+            since=self.memory.since,
+            asked_at=self.memory.asked_at,
+            until=self.memory.until,
+            is_faulty=self.failures > 0,
+            retry_at=self.retry_at,
+        )
+
+    def follow(self, row: Relay, recorded: dict[Key, int]) -> None:
+        """Take the row as the database has it now, and drop our own change once the row shows it or a newer one."""
+        if self.change and row.command != self.change.command:
+            older = {recorded.get(self.key._replace(step=step)) for step in range(1, self.step)}
+            if row.command not in older:
+                before = self.key
+                self.row, self.change, self.step = row, None, 0
+                if recorded.get(before) == row.command:
+                    self._rename(before)
+        self.row = row
+
+    def _rename(self, before: Key | None) -> None:
+        """What was told under our own change's key was told under the key that the row gives it."""
+        if self.settled == before:
+            self.settled = self.key
+        if self.told and self.told[0] == before:
+            self.told = (self.key, *self.told[1:])
+
+    def failed(self, sentence: str, now: Now) -> None:
+        self.retry_at = now.boot + BACKOFF[min(self.failures, len(BACKOFF) - 1)]
+        self.failures += 1
+        self.fault = sentence
+
+    def succeeded(self) -> None:
+        self.failures, self.retry_at, self.fault = 0, 0.0, ""
+
+
+def left_at(memory: LineMemory, wanted: bool) -> bool:
+    """The level to claim a line at, so that nothing moves.
+
+    Where a kill hit a line while it was being moved, either level may be so: on only if that is still wanted.
+    """
+    if memory.moving_to is not None:
+        return memory.moving_to and wanted
+    return bool(memory.level)
