@@ -309,7 +309,7 @@ class Controller:
 
     def _tell(self, records: "list[recorder.Changed]") -> None:
         """Hand the recorder what it does not know yet."""
-        news = [*records, *self._news()]
+        news: list[recorder.Record] = [*records, *self._news()]
         if news:
             self.recorder.put(news)
 
@@ -342,8 +342,9 @@ class Controller:
         switched_off = [line for line in was_on if line.level is False]
         at = self.now().wall
         why = "the controller stopped: switched off"
-        notes = [recorder.Noted(Event.Kind.STOPPED, why, at, line.row.pk) for line in switched_off]
-        self.recorder.put([*notes, recorder.Noted(Event.Kind.STOPPED, "an orderly stop", at)])
+        for line in switched_off:
+            self.recorder.put([recorder.Noted(Event.Kind.STOPPED, why, at, line.row.pk)])
+        self.recorder.put([recorder.Noted(Event.Kind.STOPPED, "an orderly stop", at)])
         self._end("stop")
         self.files.end_beat()
 

@@ -160,16 +160,10 @@ def outcome_of(event: Event) -> Outcome:
 
 
 def wait_for(event: Event, seconds: float) -> Outcome:
-    """What became of a command, after waiting up to ``seconds`` for the controller to carry it out."""
-    found = Outcome("pending")
-
-    def is_settled() -> bool:
-        nonlocal found
-        found = outcome_of(event)
-        return found.word != "pending"
-
-    wakeup.wait_until(is_settled, BoardFiles(settings.RUN_DIR, event.board_id), seconds)
-    return found
+    """What became of a command, after waiting up to ``seconds`` for its controller to say so."""
+    files = BoardFiles(settings.RUN_DIR, event.board_id)
+    wakeup.wait_until(lambda: event.answers.exists() or not files.is_served, files, seconds)
+    return outcome_of(event)
 
 
 def set_lock(relay: Relay, reason: str | None, *, by: "User | None", via: str) -> Event:

@@ -149,7 +149,7 @@ class Site:
 def make_site(folder: Path, template: Path) -> Site:
     """A site with an empty, migrated database."""
     site = Site(folder)
-    site.data_dir.mkdir(mode=0o700, parents=True)
+    site.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.copy(template, site.data_dir / "db.sqlite3")
     (folder / "log").touch()
     return site
@@ -157,6 +157,7 @@ def make_site(folder: Path, template: Path) -> Site:
 
 def migrated_database(folder: Path) -> Path:
     """A migrated database file, to copy from."""
+    folder.mkdir(parents=True, exist_ok=True)
     site = Site(folder)
     done = site.manage("migrate", "--verbosity", "0")
     assert done.returncode == 0, done.stderr
