@@ -4,14 +4,21 @@ A database that was deleted or replaced under a running site is never written to
 belongs to the file it started with, and must not be merged into a foreign one.
 """
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 WAL_LIMIT = 16 * 1024 * 1024
+QUEUE_FOR = 5.0
+
+# SQLite lets one write at a time and makes the others sleep and try; threads of one process queue here instead.
+_writing = threading.Lock()
 
 _opened: tuple[int, int] | None = None
 
@@ -47,6 +54,19 @@ def check() -> None:
     """Raise DatabaseError where the file is not the one this process opened."""
     if sentence := problem():
         raise DatabaseError(sentence)
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """A transaction that writes to the file this process opened; DatabaseError where that cannot be, within 10 s."""
+    if not _writing.acquire(timeout=QUEUE_FOR):
+        raise DatabaseError("others have been writing for too long")
+    try:
+        with transaction.atomic():
+            check()
+            yield
+    finally:
+        _writing.release()
 
 
 def answers() -> str:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from django.db import DatabaseError, connection
 
-from iotsite import __version__, database
+from iotsite import __version__, database, places
 from relays import clock, plan, recorder, runfiles, supervision
 from relays.boards import BoardError, Driver
 from relays.clock import Now
@@ -33,11 +33,12 @@ class Controller:
     """Owns the lines of one board, from the lock to the end of the process."""
 
     def __init__(
-        self, board: Board, driver: Driver, files: runfiles.BoardFiles, now: Callable[[], Now] = clock.now
+        self, board: Board, driver: Driver, files: runfiles.BoardFiles, lock: int, now: Callable[[], Now] = clock.now
     ) -> None:
         self.board = board
         self.driver = driver
         self.files = files
+        self.lock = lock
         self.now = now
         self.mailbox = Mailbox(files)
         self.recorder = recorder.Recorder(board.pk, self.mailbox.tell)
@@ -52,7 +53,9 @@ class Controller:
         boot_id = clock.boot_id()
         self.left = Memory.load(files, boot_id)
         """What the last controller of this boot left."""
-        self.memory = Memory(boot_id, board.driver, getattr(driver, "chip", None))
+        self.memory = Memory(
+            boot_id, board.driver, getattr(driver, "chip", None), ons=self.left.ons if self.left else []
+        )
         self.asked: list[int] = []
         """The signals that came."""
 
@@ -77,7 +80,11 @@ class Controller:
             if ear in ready:
                 os.read(ear, 64)
             until = self.look(self.mailbox.empty())
-        return self.asked[0] == signal.SIGHUP
+        return not self.is_asked_to_stop
+
+    @property
+    def is_asked_to_stop(self) -> bool:
+        return any(number != signal.SIGHUP for number in self.asked)
 
     def look(self, was_woken: bool = False) -> float:
         """Look at everything once and act; the boot clock's moment of the next look."""
@@ -160,7 +167,7 @@ class Controller:
             line.settled = line.key
         memory = line.memory
         memory.name, memory.on_lost = row.name, row.on_lost
-        if memory.command != row.command or not row.command:
+        if memory.command != row.command:
             now = self.now()
             memory.command = row.command
             memory.asked_at = min(now.boot, now.boot_at(row.wanted_at or now.wall))
@@ -297,13 +304,21 @@ class Controller:
         self.memory.save(self.files)
 
     def _beat(self) -> None:
-        self.files.beat(
-            board=self.board.name,
-            version=__version__,
-            problem=self.problem or self.recorder.problem,
-            is_simulated=self.board.is_simulated,
-        )
+        said = {"board": self.board.name, "version": __version__, "problem": self.problem or self.recorder.problem}
+        try:
+            self.files.beat(**said)
+        except FileNotFoundError:
+            self._restore_run_dir()
+            self.files.beat(**said)
         supervision.notify("WATCHDOG=1")
+
+    def _restore_run_dir(self) -> None:
+        """Lay RUN_DIR anew: systemd empties /dev/shm when the user who started us by hand signs out (RemoveIPC)."""
+        log.error("board=%s run_dir=%s was removed: laid anew", self.board, self.files.run_dir)
+        places.run_folder(self.files.run_dir)
+        self.lock = self.files.take_lock()
+        self.mailbox.open()
+        self._remember()
 
     # --- recording ------------------------------------------------------------------------------------------
 
@@ -348,11 +363,16 @@ class Controller:
         self._end("stop")
         self.files.end_beat()
 
-    def upgrade(self, lock: int, command: list[str]) -> None:
-        """Become ``command``, the newest version of ourselves; the lock stays taken, and no line moves."""
+    def upgrade(self, command: list[str]) -> None:
+        """Become ``command``, the newest version of ourselves; the lock stays taken, and no line moves.
+
+        Returns only where a signal asked for a stop meanwhile.
+        """
         self._end("upgrade")
-        os.set_inheritable(lock, True)
-        os.environ[LOCK_VARIABLE] = str(lock)
+        if self.is_asked_to_stop:
+            return
+        os.set_inheritable(self.lock, True)
+        os.environ[LOCK_VARIABLE] = str(self.lock)
         os.execv(command[0], command)
 
     def _end(self, how: str) -> None:

@@ -5,13 +5,12 @@ leaves an Event too. It never touches a pin.
 """
 
 import getpass
-import threading
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 from django.utils import timezone
 
 from iotsite import database
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 COMMAND_ID_KEPT = timedelta(hours=24)
-
-# SQLite lets one write at a time and makes the others sleep; threads of one process queue here instead.
-_writing = threading.Lock()
 
 
 class RelayError(Exception):
@@ -61,9 +57,10 @@ def name_of(by: "User | None", via: str) -> str:
 def ask(request: plan.Request, *, by: "User | None", via: str, command_id: str = "") -> Event:
     """Bring a request to its relay: the accepted Event, durable. RelayError where it is refused."""
     try:
-        with _writing, transaction.atomic():
-            database.check()
+        with database.writing():
             event, refused = _answer(request, by, via, command_id)
+    except Relay.DoesNotExist as error:
+        raise RelayError("gone", "This relay was deleted meanwhile.") from error
     except DatabaseError as error:
         raise RelayError("database", f"Nothing was changed, the database cannot be written: {error}.") from error
     if refused:
@@ -173,8 +170,7 @@ def set_lock(relay: Relay, reason: str | None, *, by: "User | None", via: str) -
     if reason is not None and not reason.strip():
         raise RelayError("no_reason", f"Say why {relay.name} is locked: others will read it.")
     try:
-        with _writing, transaction.atomic():
-            database.check()
+        with database.writing():
             locked = reason is not None
             Relay.objects.filter(pk=relay.pk).update(is_locked=locked, lock_reason=(reason or "").strip()[:200])
             event = Event.objects.create(
@@ -206,8 +202,7 @@ def stop_everything(*, by: "User | None", via: str) -> str:
         files.latch(who, via)
         wakeup.wake(files)
     try:
-        with _writing, transaction.atomic():
-            database.check()
+        with database.writing():
             for board in Board.objects.enabled():
                 record_stop(board, who=who, by=by, via=via)
     except DatabaseError as error:
@@ -245,8 +240,7 @@ def reset_stop(*, by: "User | None", via: str) -> None:
     if by is not None and not by.has_perm("relays.switch_relay"):
         raise RelayError("not_allowed", "You may look at the relays, but not reset the stop: ask an administrator.")
     try:
-        with _writing, transaction.atomic():
-            database.check()
+        with database.writing():
             for board in Board.objects.all():
                 if not board.is_stopped:
                     continue

@@ -27,13 +27,22 @@ def parse(text: str) -> timedelta:
     return timedelta(milliseconds=round(milliseconds))
 
 
+def exact(duration: timedelta) -> str:
+    """A duration in full, so that ``parse`` gives it back: 1h2m3s."""
+    return "".join(_parts(duration.total_seconds())) or "0s"
+
+
 def words(duration: timedelta | float) -> str:
-    """A duration (or seconds) as ``parse`` reads it, in its two largest units: 2h30m, 1m5s, 500ms."""
+    """A duration (or seconds) for a glance, in its two largest units: 2h30m, 1m5s, 500ms."""
     seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    return "".join(_parts(seconds)[:2]) or "0s"
+
+
+def _parts(seconds: float) -> list[str]:
     left = round(seconds * 1000)
-    found = []
+    parts = []
     for unit, size in UNITS.items():
         count, left = divmod(left, size)
         if count:
-            found.append(f"{count}{unit}")
-    return "".join(found[:2]) or "0s"
+            parts.append(f"{count}{unit}")
+    return parts

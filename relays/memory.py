@@ -25,7 +25,8 @@ class LineMemory:
     """Where it was just being moved."""
     since: float = 0.0
     """When it last moved."""
-    command: int = 0
+    command: int = -1
+    """The command in the rows that ``asked_at`` and ``until`` belong to."""
     asked_at: float = 0.0
     until: float | None = None
     is_over: bool = False

@@ -100,7 +100,9 @@ class _Book:
 
     def _changed(self, board: Board, record: Changed) -> None:
         change, key = record.change, record.key
-        relay = Relay.objects.get(pk=key.relay)
+        relay = Relay.objects.filter(pk=key.relay).first()
+        if relay is None:
+            return  # deleted meanwhile, and with it whoever could ask
         is_newest = relay.command == self._command(key._replace(step=key.step - 1))
         event = Event.objects.create(
             kind=Event.Kind.ASKED_ON if change.on else Event.Kind.ASKED_OFF,
@@ -125,7 +127,9 @@ class _Book:
             )
 
     def _found(self, board: Board, record: Found) -> None:
-        relay = Relay.objects.get(pk=record.key.relay)
+        relay = Relay.objects.filter(pk=record.key.relay).first()
+        if relay is None:
+            return
         command = self._command(record.key)
         if command > relay.applied_command:
             self._settle(board, relay, command, record)
@@ -219,8 +223,8 @@ class Recorder(threading.Thread):
         """Whether the batch needs no further try."""
         try:
             self._book.write(batch)
-        except (IntegrityError, Relay.DoesNotExist, Board.DoesNotExist):
-            # A row went away by hand or was edited against the rules: no later try can succeed.
+        except (IntegrityError, Board.DoesNotExist):
+            # Rows were edited against the rules, behind our back: no later try can succeed.
             log.exception("record lost: %s", batch)
         except DatabaseError as error:
             if not self.problem:

@@ -9,8 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -62,16 +61,15 @@ class Mailbox:
     """The controller's end: receives wake-ups and tells those who wait."""
 
     def __init__(self, files: BoardFiles) -> None:
-        files.socket.unlink(missing_ok=True)
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        self.socket.bind(os.fspath(files.socket))
+        self.files = files
         self._waiting: dict[Any, float] = {}
+        self.open()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.socket.close()
+    def open(self) -> None:
+        """Listen at the board's address, whatever lies there."""
+        self.files.socket.unlink(missing_ok=True)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self.socket.bind(os.fspath(self.files.socket))
 
     def empty(self) -> bool:
         """Take all that has come; says whether there was anything."""

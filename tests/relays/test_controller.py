@@ -1,6 +1,7 @@
 """The controller within one process, on a clock that the test turns: what it reads, writes, remembers and records."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from relays.boards.simulated import Simulated, append, history
 from relays.clock import Now, boot_id
 from relays.controller import Controller
 from relays.models import Board, Event, Interlock, Relay
+from tests.site import Site, add_relays, wait_for
 
 VIA = Event.Via.COMMAND_LINE
 
@@ -55,7 +57,7 @@ class House:
         return relay
 
     def start(self) -> None:
-        self.controller = Controller(self.board, Simulated(self.files), self.files, self.clock)
+        self.controller = Controller(self.board, Simulated(self.files), self.files, -1, self.clock)
         self.controller.begin()
         self.record()
 
@@ -391,3 +393,17 @@ def test_a_full_day_of_presses_is_remembered_in_a_small_file(house: House) -> No
         house.look(2)
     assert house.files.plan.stat().st_size < 2000
     assert len([row for row in history(house.files.lines) if row.line == "GPIO23" and row.level == 0]) == 200
+
+
+def test_a_run_dir_that_is_removed_is_laid_anew(site: Site) -> None:
+    """systemd empties /dev/shm of a user who signs out: the controller goes on, and nothing moves."""
+    add_relays(site, "Lamp")
+    process = site.start_controller()
+    assert site.manage("switch", "Lamp", "on").returncode == 0
+    shutil.rmtree(site.run_dir)
+    wait_for(lambda: site.files().is_served, 5, "a heartbeat")
+    done = site.manage("run_relays")
+    assert f"is served already, by the controller with pid {process.pid}" in done.stderr
+    assert site.manage("switch", "Lamp", "on").returncode == 0
+    assert site.relay("lamp")["actual"] == 1
+    assert site.history("GPIO17") == [] or {row.level for row in site.history("GPIO17")} == {0}

@@ -40,15 +40,14 @@ class Command(BaseCommand):
             driver = open_board(board.driver, files)
         except BoardError as error:
             raise CommandError(str(error)) from error
-        serving = controller.Controller(board, driver, files)
+        serving = controller.Controller(board, driver, files, lock)
         try:
             Checkpointer(keeps_lock=True).start()
             serving.recorder.start()
             serving.begin()
             if serving.run(ear):
-                serving.upgrade(lock, [sys.executable, *sys.orig_argv[1:]])
-            else:
-                serving.stop()
+                serving.upgrade([sys.executable, *sys.orig_argv[1:]])
+            serving.stop()
         except Exception:
             log.exception("board=%s end=crash pid=%s", board, os.getpid())
             _leave(1)
