@@ -17,7 +17,7 @@ from iotsite import __version__, database, places
 from relays import clock, plan, recorder, runfiles, supervision
 from relays.boards import BoardError, Driver
 from relays.clock import Now
-from relays.line import BACKOFF, Line
+from relays.line import BACKOFF, Line, reads_back
 from relays.memory import LineMemory, Memory
 from relays.models import Board, Event, Interlock, Relay
 from relays.wakeup import Mailbox
@@ -165,14 +165,7 @@ class Controller:
         line.follow(row, self.recorder.recorded)
         if row.applied_command == row.command and not line.change:
             line.settled = line.key
-        memory = line.memory
-        memory.name, memory.on_lost = row.name, row.on_lost
-        if memory.command != row.command:
-            now = self.now()
-            memory.command = row.command
-            memory.asked_at = min(now.boot, now.boot_at(row.wanted_at or now.wall))
-            memory.until = _deadline(row, now)
-            line.retry_at = 0.0
+        line.note_command(self.now())
 
     def _new_line(self, row: Relay) -> Line:
         """A relay's line at its first sight: as the last controller of this boot left it, or off."""
@@ -265,7 +258,7 @@ class Controller:
             return
         moment = self.now()
         if line.level is not write.on:
-            self._fail(line, _reads_back(name, line.level))
+            self._fail(line, reads_back(name, line.level))
         else:
             if line.fault:
                 log.info("board=%s relay=%s cured", self.board, line.row.slug)
@@ -295,7 +288,7 @@ class Controller:
             if level is not line.level:
                 line.level = line.memory.level = level
                 line.memory.since = now.boot
-                self._fail(line, _reads_back(line.memory.line, level))
+                self._fail(line, reads_back(line.memory.line, level))
                 line.retry_at = 0.0
         self._tell([])
 
@@ -393,16 +386,3 @@ def lock_of(files: runfiles.BoardFiles) -> int:
         os.set_inheritable(int(handed_on), False)
         return int(handed_on)
     return files.take_lock()
-
-
-def _deadline(row: Relay, now: Now) -> float | None:
-    """The end on the boot clock: what is left by the wall clock, but never longer than was asked for."""
-    if row.wanted_until is None or row.wanted_at is None:
-        return None
-    left = min(row.wanted_until - now.wall, row.wanted_until - row.wanted_at)
-    return now.boot + left.total_seconds()
-
-
-def _reads_back(line: str, level: bool) -> str:
-    is_, was = ("on", "off") if level else ("off", "on")
-    return f"{line} reads back {is_} though it was switched {was}: check its wiring, and what else drives it."

@@ -67,6 +67,17 @@ class Line:
                     self._rename(before)
         self.row = row
 
+    def note_command(self, now: Now) -> None:
+        """At the first sight of a command, turn its moments of the wall clock into moments of the boot clock."""
+        memory, row = self.memory, self.row
+        memory.name, memory.on_lost = row.name, row.on_lost
+        if memory.command == row.command:
+            return
+        memory.command = row.command
+        memory.asked_at = min(now.boot, now.boot_at(row.wanted_at or now.wall))
+        memory.until = _deadline(row, now)
+        self.retry_at = 0.0
+
     def _rename(self, before: Key | None) -> None:
         """What was told under our own change's key was told under the key that the row gives it."""
         if self.settled == before:
@@ -91,3 +102,17 @@ def left_at(memory: LineMemory, wanted: bool) -> bool:
     if memory.moving_to is not None:
         return memory.moving_to and wanted
     return bool(memory.level)
+
+
+def _deadline(row: Relay, now: Now) -> float | None:
+    """The end on the boot clock: what is left by the wall clock, but never longer than was asked for."""
+    if row.wanted_until is None or row.wanted_at is None:
+        return None
+    left = min(row.wanted_until - now.wall, row.wanted_until - row.wanted_at)
+    return now.boot + left.total_seconds()
+
+
+def reads_back(line: str, level: bool) -> str:
+    """What is wrong with a line that does not do what it was told."""
+    is_, was = ("on", "off") if level else ("off", "on")
+    return f"{line} reads back {is_} though it was switched {was}: check its wiring, and what else drives it."
