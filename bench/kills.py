@@ -179,7 +179,7 @@ def _torn(site: Site) -> Iterator[str]:
         found = database.execute("PRAGMA integrity_check").fetchone()[0]
         if found != "ok":
             yield f"integrity_check: {found}"
-        query = "SELECT slug, wanted, kind, outcome FROM relays_relay r LEFT JOIN relays_event e ON e.id = r.command"
+        query = "SELECT slug, wanted, e.kind, outcome FROM relays_relay r LEFT JOIN relays_event e ON e.id = r.command"
         for row in database.execute(query):
             if (row["kind"], row["outcome"]) != ("asked on" if row["wanted"] else "asked off", "accepted"):
                 yield f"{row['slug']}: wanted and its command disagree: {dict(row)}"

@@ -6,6 +6,7 @@ level, and let go without touching it. The chip is chosen by its label and the f
 """
 
 import array
+import contextlib
 import fcntl
 import os
 import struct
@@ -62,13 +63,14 @@ def _chip() -> int:
 
 
 def _factory(chip: int, folder: Path) -> Any:
-    # lgpio makes a FIFO where it is imported, and fails where it cannot.
-    os.environ.setdefault("LG_WD", str(folder))
+    # lgpio makes a FIFO where it is imported, and fails where it cannot. LG_WD would name another place, but lgpio
+    # stays there then, and a controller that is to start itself anew would not find its manage.py.
     try:
-        import lgpio
-        from gpiozero import GPIOZeroError
-        from gpiozero.pins.lgpio import LGPIOFactory, LGPIOPin
-        from gpiozero.pins.local import LocalPiPin
+        with contextlib.chdir(folder):
+            import lgpio
+            from gpiozero import GPIOZeroError
+            from gpiozero.pins.lgpio import LGPIOFactory, LGPIOPin
+            from gpiozero.pins.local import LocalPiPin
     except ImportError as error:
         raise BoardError("Python's lgpio is missing: run “sudo apt install python3-lgpio”, start again.") from error
 

@@ -16,7 +16,8 @@ from relays.boards import BoardError
 from relays.runfiles import BoardFiles, read_whole
 
 SLOW = 0.3
-LONGEST = 20_000
+LONGEST = 100_000
+"""Rows; some 4 MB."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +110,15 @@ class Simulated:
 
 
 def _trim(path: Path) -> None:
-    """Keep the newer half of a long history, and for each line at least its last row."""
+    """Keep the newer half of a long history, and of each line at least its last row."""
     rows = history(path)
     if len(rows) <= LONGEST:
         return
-    last = {row.line: row for row in rows}
-    kept = sorted({*rows[-LONGEST // 2 :], *last.values()}, key=rows.index)
+    older, newer = rows[: -LONGEST // 2], rows[-LONGEST // 2 :]
+    missing = {row.line: row for row in older}.keys() - {row.line for row in newer}
+    last = {row.line: row for row in older if row.line in missing}
     draft = path.with_suffix(".trimmed")
-    draft.write_text("".join(f"{r.at:.6f} {r.pid} {r.line} {r.level} {r.cause}\n" for r in kept))
+    draft.write_text("".join(f"{r.at:.6f} {r.pid} {r.line} {r.level} {r.cause}\n" for r in [*last.values(), *newer]))
     draft.replace(path)
 
 

@@ -88,6 +88,13 @@ def test_min_on_makes_an_off_wait() -> None:
     assert house.edges_of(1) == [(0, True), (30, False)]
 
 
+def test_a_deadline_does_not_wait_for_min_on() -> None:
+    house = world(lamp(min_on=30, min_off=20))
+    ask(house, 1, True, 30)
+    house.pass_time(100)
+    assert house.edges_of(1) == [(20, True), (30, False)]
+
+
 def test_stop_does_not_wait_for_min_on() -> None:
     house = world(lamp(min_on=30))
     ask(house, 1, True)
