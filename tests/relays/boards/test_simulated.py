@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,11 +66,9 @@ def test_faults_are_sentences(board: Simulated, files: BoardFiles, fault: str, s
     if fault != "busy":
         board.claim("GPIO17", False, active_low=True)
     files.faults.write_text(json.dumps({"GPIO17": fault}))
+    ask = partial(board.claim, active_low=True) if fault == "busy" else board.write
     with pytest.raises(BoardError) as refused:
-        if fault == "busy":
-            board.claim("GPIO17", True, active_low=True)
-        else:
-            board.write("GPIO17", True)
+        ask("GPIO17", True)
     assert str(refused.value) == sentence
 
 
