@@ -127,6 +127,14 @@ def test_an_interlock_breaks_before_it_makes() -> None:
     assert (wait.why, wait.until) == ("after Lamp is off", 1009)
 
 
+def test_of_two_lines_left_on_in_an_interlock_one_is_claimed_off() -> None:
+    """As after an edit by hand in the database while no controller ran."""
+    both = (lamp(wanted=True, held=True, interlock=1), fan(held=True, min_on=60, interlock=1))
+    state = plan.BoardState(both, {1: plan.InterlockState(1, dead_time=0.5)})
+    writes = plan.plan(state, world().now).writes
+    assert writes == (plan.Write(1, on=True, is_claim=True), plan.Write(2, on=False, is_claim=True))
+
+
 def test_a_group_may_refuse_instead_of_replacing() -> None:
     house = world(lamp(interlock=1), fan(interlock=1), dead_time=0.5, replaces=False)
     ask(house, 1, True)
