@@ -2,7 +2,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+from pytest_django import Settings
 
+from accounts.models import User
+from relays import clock
+from relays.models import Board, Relay
 from tests.site import Site, make_site, migrated_database
 
 
@@ -17,3 +23,50 @@ def site(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> I
     made = make_site(tmp_path_factory.mktemp("s"), template_database)
     yield made
     made.end()
+
+
+@pytest.fixture
+def board(db: None, settings: Settings, tmp_path: Path) -> Board:
+    """A simulated board that no controller serves."""
+    settings.RUN_DIR = tmp_path
+    return Board.objects.create(name="Shed", driver=Board.Driver.SIMULATED)
+
+
+@pytest.fixture
+def served(board: Board) -> Board:
+    """The same, with the heartbeat of a controller that never grows old. None runs: nothing is carried out."""
+    board.files.beat(at=clock.boot_seconds() + 3600)
+    return board
+
+
+@pytest.fixture
+def pump(board: Board) -> Relay:
+    return Relay.objects.create(name="Pump", slug="pump", board=board, line="GPIO17", polarity="active-low")
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    """May do everything."""
+    return User.objects.create_superuser("anna")
+
+
+@pytest.fixture
+def viewer(db: None) -> User:
+    """May look at everything, in the admin too, and change nothing."""
+    user = User.objects.create_user("viola", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    return user
+
+
+@pytest.fixture
+def as_owner(owner: User) -> Client:
+    client = Client()
+    client.force_login(owner)
+    return client
+
+
+@pytest.fixture
+def as_viewer(viewer: User) -> Client:
+    client = Client()
+    client.force_login(viewer)
+    return client

@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
             name='Room',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(error_messages={'unique': 'There is a room of this name.'}, max_length=60, unique=True)),
+                ('name', models.CharField(error_messages={'unique': 'There is a room of this name.'}, help_text='A heading on the page of relays.', max_length=60, unique=True)),
                 ('position', models.PositiveSmallIntegerField(default=0, help_text='Rooms are shown in this order.')),
             ],
             options={
@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
             name='Board',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(error_messages={'unique': 'There is a board of this name.'}, max_length=60, unique=True)),
+                ('name', models.CharField(error_messages={'unique': 'There is a board of this name.'}, help_text='What you call it: “This Pi”, “Boat house”.', max_length=60, unique=True)),
                 ('driver', models.CharField(choices=[('gpio', 'the header of this Raspberry Pi'), ('simulated', 'simulated (nothing is switched)')], help_text='How its relays are reached.', max_length=12)),
                 ('header', models.CharField(choices=[('J8', '40 pins (J8)'), ('P1', '26 pins (P1)'), ('P1-rev1', '26 pins (P1, first boards of 2012)')], default='J8', help_text='Which pins the board has; nearly always 40.', max_length=8)),
                 ('is_enabled', models.BooleanField(default=True, help_text='A board that is not enabled has no controller: its relays do nothing.', verbose_name='enabled')),
@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
             name='Interlock',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(error_messages={'unique': 'There is an interlock so named.'}, max_length=60, unique=True)),
+                ('name', models.CharField(error_messages={'unique': 'There is an interlock so named.'}, help_text='What must not go together: “Gate motor”.', max_length=60, unique=True)),
                 ('dead_time', models.DurationField(default=datetime.timedelta(microseconds=500000), help_text='How long all of them are off before the next goes on; a motor that reverses wants 500ms or more.')),
                 ('policy', models.CharField(choices=[('replace', 'switch off the one that is on'), ('refuse', 'refuse the request')], default='replace', help_text='What a request does.', max_length=8, verbose_name='when another is on')),
                 ('board', models.ForeignKey(help_text='All its relays are on this board, since one controller has to keep them apart.', on_delete=django.db.models.deletion.PROTECT, related_name='interlocks', to='relays.board')),
@@ -89,10 +89,10 @@ class Migration(migrations.Migration):
                 ('actual', models.BooleanField(editable=False, null=True)),
                 ('actual_at', models.DateTimeField(editable=False, null=True)),
                 ('fault', models.CharField(blank=True, editable=False, max_length=300)),
-                ('board', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='relays', to='relays.board')),
+                ('board', models.ForeignKey(help_text='The board whose line switches it.', on_delete=django.db.models.deletion.PROTECT, related_name='relays', to='relays.board')),
                 ('interlock', models.ForeignKey(blank=True, help_text='Of the relays of an interlock at most one is on.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='relays', to='relays.interlock')),
                 ('wanted_by', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('room', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='relays', to='relays.room')),
+                ('room', models.ForeignKey(blank=True, help_text='Where it is shown; may be left empty.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='relays', to='relays.room')),
             ],
             options={
                 'ordering': ['room__position', 'room__name', 'position', 'name'],
@@ -161,6 +161,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='relay',
+            constraint=models.CheckConstraint(condition=models.Q(('on_lost__in', ['off', 'hold']), ('on_stop__in', ['off', 'hold']), ('power_up__in', ['off', 'on', 'last'])), name='relay_starts_and_ends_known', violation_error_message='Choose off, on or last at power-up, off or hold at the ends.'),
+        ),
+        migrations.AddConstraint(
+            model_name='relay',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('mode', 'switch'), ('pulse__isnull', True)), models.Q(('mode', 'momentary'), ('pulse__isnull', False)), _connector='OR'), name='relay_pulse_goes_with_momentary', violation_error_message='A momentary relay needs a pulse, and only a momentary one has it.'),
         ),
         migrations.AddConstraint(
@@ -185,7 +189,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='relay',
-            constraint=models.CheckConstraint(condition=models.Q(('mode', 'switch'), models.Q(('on_lost', 'off'), ('on_stop', 'off'), ('power_up', 'off')), _connector='OR'), name='momentary_relay_ends_off', violation_error_message='A momentary relay is off at power-up, stop and loss: choose off for all three.'),
+            constraint=models.CheckConstraint(condition=models.Q(('mode', 'switch'), models.Q(('on_lost', 'off'), ('on_stop', 'off'), ('power_up', 'off')), _connector='OR'), name='momentary_relay_ends_off', violation_error_message='A momentary relay is off at power-up, stop and loss: choose off for all.'),
         ),
         migrations.AddConstraint(
             model_name='relay',

@@ -32,7 +32,12 @@ class Board(EditedModel):
 
     EDITABLE = ("name", "driver", "header", "is_enabled", "ons_per_second")
 
-    name = models.CharField(max_length=60, unique=True, error_messages={"unique": "There is a board of this name."})
+    name = models.CharField(
+        max_length=60,
+        unique=True,
+        error_messages={"unique": "There is a board of this name."},
+        help_text="What you call it: “This Pi”, “Boat house”.",
+    )
     driver = models.CharField(max_length=12, choices=Driver, help_text="How its relays are reached.")
     header = models.CharField(
         max_length=8, choices=Header, default=Header.J8, help_text="Which pins the board has; nearly always 40."

@@ -3,8 +3,10 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
+from iotsite import database
 from relays import durations, wakeup
 from relays.models.event import Event
 
@@ -38,7 +40,10 @@ class EditedModel(models.Model):
         A new row leaves no Event, so that one made by mistake can be deleted.
         """
         with transaction.atomic():
+            database.check()
             before = self.stored()
+            if before is None and not self._state.adding:
+                raise ValidationError(f"{self} was deleted meanwhile.")
             self.full_clean()
             if before is None:
                 self.save()
@@ -73,4 +78,4 @@ class EditedModel(models.Model):
             return ""
         if isinstance(value, bool):
             return "yes" if value else "no"
-        return durations.words(value) if isinstance(value, timedelta) else str(value)
+        return durations.exact(value) if isinstance(value, timedelta) else str(value)

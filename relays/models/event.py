@@ -80,12 +80,13 @@ class Event(models.Model):
     @property
     def sentence(self) -> str:
         """What happened, without the name of the relay: “asked on by anna via page: applied”."""
+        asked = self.of or self
         words = self.get_kind_display()
         if self.field:
             words += f" {self.field} from {self.was or 'nothing'} to {self.became or 'nothing'}"
-        if self.who:
-            words += f" by {self.who}"
-        words += f" via {self.get_via_display()}"
+        if asked.who:
+            words += f" by {asked.who}"
+        words += f" via {asked.get_via_display()}"
         if self.outcome:
             words += f": {self.get_outcome_display()}"
         return f"{words} ({self.why})" if self.why else words

@@ -22,7 +22,12 @@ class Interlock(EditedModel):
 
     EDITABLE = ("name", "board", "dead_time", "policy")
 
-    name = models.CharField(max_length=60, unique=True, error_messages={"unique": "There is an interlock so named."})
+    name = models.CharField(
+        max_length=60,
+        unique=True,
+        error_messages={"unique": "There is an interlock so named."},
+        help_text="What must not go together: “Gate motor”.",
+    )
     board = models.ForeignKey(
         Board,
         on_delete=models.PROTECT,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Lower
 from django.utils.text import slugify
 
@@ -35,6 +35,11 @@ class RelayQuerySet(models.QuerySet["Relay"]):
     def by_room(self) -> "RelayQuerySet":
         """The enabled relays as the home page shows them, with their room and board at hand."""
         return self.enabled().select_related("room", "board", "interlock", "wanted_by")
+
+    def with_last_event(self) -> "RelayQuerySet":
+        """Each with ``last_event``, the number of the newest Event it has."""
+        newest = Event.objects.filter(relay=OuterRef("pk")).order_by("-id").values("pk")[:1]
+        return self.annotate(last_event=Subquery(newest))
 
     def called(self, name: str) -> "Relay":
         """The relay of this name or slug, whatever the case; DoesNotExist otherwise."""
@@ -87,9 +92,18 @@ class Relay(EditedModel):
     slug = models.SlugField(
         max_length=60, blank=True, help_text="Its name in addresses and commands; made from the name if left empty."
     )
-    room = models.ForeignKey(Room, null=True, blank=True, on_delete=models.SET_NULL, related_name="relays")
+    room = models.ForeignKey(
+        Room,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="relays",
+        help_text="Where it is shown; may be left empty.",
+    )
     position = models.PositiveSmallIntegerField(default=0, help_text="Relays of a room are shown in this order.")
-    board = models.ForeignKey(Board, on_delete=models.PROTECT, related_name="relays")
+    board = models.ForeignKey(
+        Board, on_delete=models.PROTECT, related_name="relays", help_text="The board whose line switches it."
+    )
     line = models.CharField(
         max_length=12, help_text="GPIO17; 17, BCM17 and the header's pin J8:11 or BOARD11 are understood too."
     )
@@ -187,6 +201,13 @@ class Relay(EditedModel):
                 condition=Q(polarity__in=["active-low", "active-high"]),
                 name="relay_polarity_known",
                 violation_error_message="Choose active-low or active-high.",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    power_up__in=["off", "on", "last"], on_stop__in=["off", "hold"], on_lost__in=["off", "hold"]
+                ),
+                name="relay_starts_and_ends_known",
+                violation_error_message="Choose off, on or last at power-up, off or hold at the ends.",
             ),
             models.CheckConstraint(
                 condition=Q(mode="switch", pulse__isnull=True) | Q(mode="momentary", pulse__isnull=False),

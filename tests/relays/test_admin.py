@@ -1,6 +1,7 @@
 import html
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,9 +9,10 @@ from django.contrib.auth.models import Permission
 from django.db import connection, models
 from django.test import Client
 from django.urls import reverse
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import User
+from iotsite import database
 from relays import clock
 from relays.admin import relay as relay_admin
 from relays.models import Board, Event, Interlock, Relay, Room
@@ -70,9 +72,10 @@ def new(at: Board, **fields: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/login/", LIST, "/admin/relays/relay/1/change/"])
 def test_a_stranger_is_led_to_the_sites_own_sign_in_page(client: Client, db: None, path: str) -> None:
-    response = client.get(path)
-    target = path if path != "/admin/login/" else "/admin/"
-    assert (response.status_code, response["Location"]) == (302, f"/account/sign-in/?next={target}")
+    response = client.get(path, follow=True)
+    target = "/admin/" if path == "/admin/login/" else path
+    assert response.redirect_chain[-1] == (f"/account/sign-in/?next={target}", 302)
+    assert response.templates[0].name == "account/sign_in.html"
 
 
 def test_nobody_signs_in_at_the_admins_own_page(client: Client, owner: User) -> None:
@@ -166,12 +169,12 @@ def test_switching_on_goes_through_the_door(as_owner: Client, owner: User, pump:
 
 
 def test_what_was_switched_is_said(as_owner: Client, pump: Relay, served: Board) -> None:
+    columns = "at, kind, outcome, board_id, relay_id, of_id, who, via, why, command_id, field, was, became"
+    values = "NEW.at, NEW.kind, 'applied', NEW.board_id, NEW.relay_id, NEW.id, '', 'controller', '', '', '', '', ''"
     with connection.cursor() as cursor:  # a controller that answers at once
         cursor.execute(
-            "CREATE TRIGGER answer AFTER INSERT ON relays_event WHEN NEW.outcome = 'accepted' BEGIN INSERT INTO relays_event"
-            " (at, kind, outcome, board_id, relay_id, of_id, who, via, why, command_id, field, was, became)"
-            " VALUES (NEW.at, NEW.kind, 'applied', NEW.board_id, NEW.relay_id, NEW.id, '', 'controller', '', '', '',"
-            " '', ''); END"
+            "CREATE TRIGGER answer AFTER INSERT ON relays_event WHEN NEW.outcome = 'accepted'"
+            f" BEGIN INSERT INTO relays_event ({columns}) VALUES ({values}); END"
         )
     assert said(act(as_owner, "switch_on", pump)) == ["Switched on: Pump."]
     assert said(act(as_owner, "switch_off", pump)) == ["Switched off: Pump."]
@@ -192,6 +195,17 @@ def test_each_relay_that_refuses_says_why(as_owner: Client, pump: Relay, board: 
         "Bell is momentary: it can only be pressed.",
     }
     assert set(Event.objects.values_list("outcome", flat=True)) == {"refused"}
+
+
+def test_a_relay_that_is_deleted_while_others_are_switched_is_said_to_be_gone(
+    as_owner: Client, pump: Relay, served: Board
+) -> None:
+    fan = Relay.objects.create(name="Fan", slug="fan", board=served, line="GPIO27", polarity="active-low", position=9)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TRIGGER gone AFTER INSERT ON relays_event BEGIN DELETE FROM relays_relay WHERE id > 1; END"
+        )
+    assert "This relay was deleted meanwhile." in said(act(as_owner, "switch_on", pump, fan))
 
 
 def test_locking_asks_for_a_reason_on_a_page_of_its_own(as_owner: Client, pump: Relay) -> None:
@@ -394,6 +408,18 @@ def test_what_the_database_refuses_at_the_last_moment_is_said_not_thrown(as_owne
     response = as_owner.post(page(pump), form, follow=True)
     assert said(response) == ["Nothing was changed, the database refused it: disk is full."]
     assert not Event.objects.exists()
+
+
+def test_nothing_is_saved_into_a_database_that_was_replaced(
+    as_owner: Client, pump: Relay, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = form_of(as_owner, page(pump), name="Well pump")
+    (tmp_path / "db.sqlite3").touch()
+    settings.DATA_DIR = tmp_path
+    monkeypatch.setattr(database, "_opened", (0, 0))
+    (sentence,) = said(as_owner.post(page(pump), form, follow=True))
+    assert "was replaced while iotsite was running: restart iotsite." in sentence
+    assert Relay.objects.get().name == "Pump"
 
 
 # --- who may only look --------------------------------------------------------------------------------------

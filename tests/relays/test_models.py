@@ -102,7 +102,14 @@ def test_what_a_relay_cannot_be_is_said_and_held_by_the_database(
 
 @pytest.mark.parametrize(
     ("fields", "constraint"),
-    [({"line": "GPIO28"}, "relay_line_exists"), ({"polarity": ""}, "relay_polarity_known")],
+    [
+        ({"line": "GPIO28"}, "relay_line_exists"),
+        ({"polarity": ""}, "relay_polarity_known"),
+        ({"power_up": "maybe"}, "relay_starts_and_ends_known"),
+        ({"on_stop": "on"}, "relay_starts_and_ends_known"),
+        ({"on_lost": ""}, "relay_starts_and_ends_known"),
+        ({"mode": "toggle"}, "relay_pulse_goes_with_momentary"),
+    ],
 )
 def test_what_a_form_cannot_send_the_database_refuses_too(pump: Relay, fields: dict[str, Any], constraint: str) -> None:
     assert constraint in database_refuses(pump, **fields)

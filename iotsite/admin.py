@@ -1,0 +1,68 @@
+"""What the admin of every app shares: its name, its way to our sign-in page, and how it says no."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError, models
+from django.db.models import ProtectedError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+admin.site.site_header = admin.site.site_title = "iotsite admin"
+admin.site.index_title = "What there is"
+admin.site.enable_nav_sidebar = False
+
+
+@login_not_required
+@require_safe
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """The admin has no sign-in of its own: one page asks for passwords, so that one place can limit guessing."""
+    if request.user.is_authenticated:
+        messages.error(request, f"{request.user} may not use the admin: sign in as somebody who may.")
+    return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
+
+
+class CarefulAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """Never deletes what has a history, and says in a sentence what the rules or the database refuse."""
+
+    def why_kept(self, row: Any) -> str:
+        """Why ``row`` may not be deleted and what to do instead; empty where it may."""
+        raise NotImplementedError
+
+    def get_deleted_objects(
+        self, objs: "models.QuerySet[models.Model] | Iterable[models.Model]", request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        # Asked before Django collects what hangs on the rows: that may be millions of Events.
+        kept = [sentence for row in objs if (sentence := self.why_kept(row))]
+        return ([], {}, set(), kept) if kept else super().get_deleted_objects(objs, request)  # type: ignore[arg-type]
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        return self._or_say_why(super().changeform_view, request, *args, **options)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        return self._or_say_why(super().changelist_view, request, *args, **options)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        return self._or_say_why(super().delete_view, request, *args, **options)
+
+    @staticmethod
+    def _or_say_why(view: Callable[..., Any], request: HttpRequest, *args: Any, **options: Any) -> Any:
+        """What ``view`` answers; where what it checked has changed before it saved, the page anew with the reason."""
+        try:
+            return view(request, *args, **options)
+        except ValidationError as error:
+            refused = error.messages
+        except ProtectedError:
+            refused = ["Nothing was deleted: something hangs on it by now."]
+        except DatabaseError as error:
+            refused = [f"Nothing was changed, the database refused it: {error}."]
+            if request.method != "POST":
+                raise
+        for sentence in refused:
+            messages.error(request, sentence)
+        return HttpResponseRedirect(request.get_full_path())
