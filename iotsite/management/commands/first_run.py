@@ -1,0 +1,104 @@
+"""Make a site that can be used out of whatever lies in DATA_DIR: manage.py first_run, which script/server runs."""
+
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connection, transaction
+from django.db.migrations.loader import MigrationLoader
+
+from accounts.models import User
+from iotsite import database
+from relays.boards import BoardError, gpio
+from relays.models import Board, Event, Interlock, Relay, Room
+
+READABLE = "abcdefghijkmnpqrstuvwxyz23456789"
+"""Without those that look like another one: l and 1, o and 0."""
+
+HALF_A_SECOND = timedelta(milliseconds=500)
+EXAMPLES: dict[str, list[dict[str, Any]]] = {
+    "Living room": [
+        {"name": "Porch lamp", "line": "GPIO17", "kind": Relay.Kind.LAMP},
+        {"name": "Attic fan", "line": "GPIO27", "kind": Relay.Kind.FAN},
+    ],
+    "Garden": [
+        {"name": "Garden pump", "line": "GPIO22", "kind": Relay.Kind.PUMP, "max_on": timedelta(hours=2)},
+        {"name": "Gate", "line": "GPIO23", "kind": Relay.Kind.DOOR, "mode": Relay.Mode.MOMENTARY}
+        | {"pulse": HALF_A_SECOND},
+        {"name": "Awning out", "line": "GPIO24"},
+        {"name": "Awning in", "line": "GPIO25"},
+    ],
+}
+INTERLOCKED = ("Awning out", "Awning in")
+
+
+class Command(BaseCommand):
+    help = "Migrate; where there is no user, make one and say its password; where there is no board, make one."
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            _refuse_newer_data()
+            call_command("migrate", verbosity=0, interactive=False)
+            self._need_board()
+            self._need_user()
+        except DatabaseError as error:
+            raise CommandError(f"The database {database.path()} cannot be used: {error}.") from error
+        except (BoardError, OSError) as error:
+            raise CommandError(str(error)) from error
+
+    def _need_user(self) -> None:
+        if User.objects.exists():
+            return
+        password = "-".join("".join(secrets.choice(READABLE) for _ in range(4)) for _ in range(4))
+        User.objects.create_superuser("admin", password=password)
+        self.stdout.write(f"User: admin\nPassword: {password}")
+
+    def _need_board(self) -> None:
+        if Board.objects.exists():
+            for board in Board.objects.enabled().filter(driver=Board.Driver.SIMULATED):
+                self.stdout.write(f"“{board}” is simulated: nothing is switched for real.")
+        elif gpio.find_chip() is None:
+            self.stdout.write("No GPIO header found: using a simulated board. Nothing is switched for real.")
+            _make_simulated()
+        else:
+            header = gpio.find_header(settings.RUN_DIR)
+            board = Board(name="Raspberry Pi", driver=Board.Driver.GPIO, header=header)
+            board.save_edited(by=None, via=Event.Via.COMMAND_LINE)
+            self.stdout.write(f"GPIO header {header} found. It has no relay until you add the first: see README.md.")
+
+
+def _refuse_newer_data() -> None:
+    """An older iotsite would read newer data wrongly: better not at all."""
+    if not database.path().exists():
+        return
+    loader = MigrationLoader(connection)
+    applied = (name for name in loader.applied_migrations if name[0] in loader.migrated_apps)
+    unknown = sorted(set(applied) - set(loader.disk_migrations))
+    if unknown:
+        raise CommandError(
+            f"The data in {settings.DATA_DIR} were written by a newer iotsite ({'.'.join(unknown[-1])}): "
+            "install that one, or name another folder with DATA_DIR. Nothing was changed."
+        )
+
+
+@transaction.atomic
+def _make_simulated() -> None:
+    """A simulated board with something to try."""
+    board = Board(name="Simulated board", driver=Board.Driver.SIMULATED)
+    _save(board)
+    awning = Interlock(name="Awning", board=board, dead_time=HALF_A_SECOND)
+    _save(awning)
+    for position, (room_name, relays) in enumerate(EXAMPLES.items(), 1):
+        room = Room.objects.get_or_create(name=room_name, defaults={"position": position})[0]
+        for place, fields in enumerate(relays, 1):
+            relay = Relay(board=board, room=room, position=place, polarity=Relay.Polarity.ACTIVE_LOW, **fields)
+            relay.interlock = awning if relay.name in INTERLOCKED else None
+            _save(relay)
+
+
+def _save(made: Board | Interlock | Relay) -> None:
+    made.save_edited(by=None, via=Event.Via.COMMAND_LINE)
