@@ -1,0 +1,76 @@
+"""The virtual machine's GPIO chip from the kernel's side: pulls, what freed lines do, the trace of every change."""
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TRACING = Path("/sys/kernel/tracing")
+PERSIST = Path("/sys/module/gpio_sim/parameters/persist_outputs")
+# What gpio-sim.patch prints, after the kernel's own "python-812 [000] ..... 41.250871: ".
+ROW = re.compile(r"-(\d+) +\[\d+\] \S+ +([\d.]+): .*line=(\d+) level=(\d) driven=(\d) cause=(\w+)")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that was done to a line: output or input (how it was claimed), set, free, pull."""
+
+    pid: int
+    at: float
+    """On the clock of time.monotonic()."""
+    line: str
+    level: int
+    """The pin's, 1 is high."""
+    is_driven: bool
+    cause: str
+
+
+@dataclass
+class Chip:
+    folder: Path = field(default_factory=lambda: Path(os.environ["GPIO_SIM"]))
+    levels: dict[str, int] = field(default_factory=dict)
+    """What each line did when the trace began."""
+
+    def __post_init__(self) -> None:
+        (TRACING / "trace_clock").write_text("mono")
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was traced so far."""
+        (TRACING / "trace").write_text("")
+        self.levels = {line: self.level(line) for line in (f"GPIO{number}" for number in range(28))}
+
+    def level(self, line: str) -> int:
+        return int(self._file(line, "value").read_text())
+
+    def pull(self, line: str, *, up: bool) -> None:
+        """What a relay board does to a line that nobody drives."""
+        self._file(line, "pull").write_text("pull-up" if up else "pull-down")
+
+    def keep_outputs(self, keeps: bool) -> None:
+        """Whether a freed line goes on driving its level, as on a Pi by default, or becomes an input."""
+        PERSIST.write_text("Y" if keeps else "N")
+
+    def steps(self, line: str | None = None) -> list[Step]:
+        """Everything that was done to a line, or to all of them, since the trace began."""
+        assert not any("overrun: 0\n" not in stats.read_text() for stats in TRACING.glob("per_cpu/cpu*/stats"))
+        found = (ROW.search(row) for row in (TRACING / "trace").read_text().splitlines() if not row.startswith("#"))
+        rows = (match.groups() for match in found if match)
+        steps = [
+            Step(int(pid), float(at), f"GPIO{number}", int(level), driven == "1", cause)
+            for pid, at, number, level, driven, cause in rows
+        ]
+        return [step for step in steps if line in (None, step.line)]
+
+    def edges(self, line: str | None = None) -> list[Step]:
+        """The steps that changed a level."""
+        levels = dict(self.levels)
+        edges = []
+        for step in self.steps(line):
+            if levels[step.line] != step.level:
+                edges.append(step)
+            levels[step.line] = step.level
+        return edges
+
+    def _file(self, line: str, name: str) -> Path:
+        return self.folder / f"sim_gpio{line.removeprefix('GPIO')}" / name

@@ -1,0 +1,108 @@
+"""Outside, each test of this folder stands for the one of its name that runs inside the virtual machine."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pytest_django.plugin import DjangoDbBlocker
+
+from tests.hardware import machine
+
+if TYPE_CHECKING:
+    from tests.hardware.house import House
+
+HERE = Path(__file__).parent
+running = pytest.StashKey[machine.Machine]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("hardware"))
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    if machine.IS_GUEST:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for report in _reports(item):
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def _reports(item: pytest.Item) -> Iterator[pytest.TestReport]:
+    """What became of the test inside; one report that says why where it could not run."""
+    kernel, stash = machine.kernel(), item.config.stash
+    if kernel.folder is None:
+        yield _report(item, "failed", kernel.why_not) if kernel.is_failure else _skip(item, kernel.why_not)
+        return
+    if running not in stash:
+        stash[running] = machine.Machine(kernel.folder, [_name(other) for other in _ours(item.session)])
+        item.config.add_cleanup(stash[running].forget)
+    try:
+        for data in stash[running].results(_name(item)):
+            report = item.config.hook.pytest_report_from_serializable(config=item.config, data=data)
+            report.nodeid = item.nodeid
+            yield report
+    except machine.MachineError as error:
+        yield _report(item, "failed", str(error))
+
+
+def _skip(item: pytest.Item, why: str) -> pytest.TestReport:
+    """The same place for all of them, so that they are told in one line."""
+    return _report(item, "skipped", (__file__, 1, f"Skipped: {why}"))
+
+
+def _report(item: pytest.Item, outcome: Any, why: Any) -> pytest.TestReport:
+    return pytest.TestReport(item.nodeid, item.location, {}, outcome, why, "setup")
+
+
+def _ours(session: pytest.Session) -> list[pytest.Item]:
+    return [item for item in session.items if HERE in item.path.parents]
+
+
+def _name(item: pytest.Item) -> str:
+    """Its node id without the group that xdist appends."""
+    return item.nodeid.partition("@")[0]
+
+
+class Reporter:
+    """Inside: sends the report of each phase of each test out."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        data = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
+        with (machine.SHARE / "reports").open("a") as file:
+            print(json.dumps(data), file=file)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if machine.IS_GUEST:
+        config.pluginmanager.register(Reporter(config))
+
+
+@pytest.fixture(scope="session")
+def _house(django_db_blocker: DjangoDbBlocker) -> Iterator["House"]:
+    from tests.hardware.house import House
+    from tests.hardware.settings import site
+
+    with django_db_blocker.unblock():
+        house = House(site)
+        house.furnish()
+        yield house
+    site.end()
+
+
+@pytest.fixture
+def house(_house: "House") -> "House":
+    """The house with its controller running, everything off, and the trace begun."""
+    _house.make_ready()
+    return _house
