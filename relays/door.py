@@ -165,27 +165,31 @@ def wait_for(event: Event, seconds: float) -> Outcome:
 
 def set_lock(relay: Relay, reason: str | None, *, by: "User | None", via: str) -> Event:
     """Lock a relay for a reason, or unlock it (None). Locking moves nothing."""
-    if by is not None and not by.has_perm("relays.change_relay"):
-        raise RelayError("not_allowed", f"You may not lock or unlock {relay.name}: ask an administrator.")
-    if reason is not None and not reason.strip():
-        raise RelayError("no_reason", f"Say why {relay.name} is locked: others will read it.")
+    reason = reason.strip()[:200] if reason is not None else None
+    refused = _lock_refused(relay, reason, by)
+    event = Event(kind=Event.Kind.UNLOCKED if reason is None else Event.Kind.LOCKED, board=relay.board, relay=relay)
+    event.by, event.who, event.via, event.why = by, name_of(by, via), via, reason or ""
+    if refused:
+        event.outcome, event.why = Event.Outcome.REFUSED, refused.sentence
     try:
         with database.writing():
-            locked = reason is not None
-            Relay.objects.filter(pk=relay.pk).update(is_locked=locked, lock_reason=(reason or "").strip()[:200])
-            event = Event.objects.create(
-                kind=Event.Kind.LOCKED if locked else Event.Kind.UNLOCKED,
-                board=relay.board,
-                relay=relay,
-                by=by,
-                who=name_of(by, via),
-                via=via,
-                why=(reason or "").strip()[:200],
-            )
-            wakeup.wake_after_commit(relay.board_id)
+            event.save()
+            if not refused:
+                Relay.objects.filter(pk=relay.pk).update(is_locked=reason is not None, lock_reason=reason or "")
+                wakeup.wake_after_commit(relay.board_id)
     except DatabaseError as error:
         raise RelayError("database", f"Nothing was changed, the database cannot be written: {error}.") from error
+    if refused:
+        raise RelayError(refused.code, refused.sentence, event)
     return event
+
+
+def _lock_refused(relay: Relay, reason: str | None, by: "User | None") -> plan.Refused | None:
+    if by is not None and not by.has_perm("relays.change_relay"):
+        return plan.Refused("not_allowed", f"You may not lock or unlock {relay.name}: ask an administrator.")
+    if reason == "":
+        return plan.Refused("no_reason", f"Say why {relay.name} is locked: others will read it.")
+    return None
 
 
 def stop_everything(*, by: "User | None", via: str) -> str:

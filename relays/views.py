@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.models import User
 from relays import clock, door, durations, plan
 from relays.door import RelayError
-from relays.models import Board, Event, Relay
+from relays.models import Board, Event, Relay, Room
 
 WAIT = 1.5
 """How long a page waits (seconds) to see a switch carried out."""
@@ -83,13 +83,13 @@ def _carry_out(request: HttpRequest, relay: Relay, ask: Callable[[User], Event])
 @require_POST
 def room_off(request: HttpRequest) -> HttpResponse:
     """Switch off every relay of one room (``room`` empty: those without one)."""
-    room = request.POST.get("room", "")
-    if room and not room.isdecimal():
+    text = request.POST.get("room", "")
+    room = Room.objects.filter(pk=text).first() if text.isdecimal() else None
+    if text and room is None:
         messages.error(request, "There is no such room.")
         return redirect("relays:home")
-    relays = Relay.objects.enabled().filter(room=int(room) if room else None)
     events = []
-    for relay in relays.on():
+    for relay in Relay.objects.enabled().filter(room=room).on():
         try:
             events.append(relay.switch(False, by=_user(request), via=Event.Via.PAGE))
         except RelayError as error:
