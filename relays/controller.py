@@ -46,6 +46,8 @@ class Controller:
         self.interlocks: dict[int, plan.InterlockState] = {}
         self.is_ending = False
         self.has_rows = False
+        self.is_behind = False
+        """The last try to read the rows failed."""
         self.is_stop_told = False
         self.seen_version: int | None = None
         self.problem = ""
@@ -89,15 +91,15 @@ class Controller:
     def look(self, was_woken: bool = False) -> float:
         """Look at everything once and act; the boot clock's moment of the next look."""
         self._check_file()
-        if was_woken or self._rows_may_have_changed():
+        if was_woken or self.is_behind or self._rows_may_have_changed():
             self._read_rows()
         now = self.now()
         if now.boot >= self.next_check:
             self._verify(now)
             self._beat()
             self.next_check = now.boot + LOOK_EVERY
-        due = self._act()
-        return self.next_check if due is None else min(self.next_check, due)
+        due = [self.next_check, self._act(), self.now().boot + BACKOFF[0] if self.is_behind else None]
+        return min(moment for moment in due if moment is not None)
 
     # --- rows -----------------------------------------------------------------------------------------------
 
@@ -129,8 +131,11 @@ class Controller:
         except Board.DoesNotExist:
             return
         except DatabaseError as error:
-            log.error("board=%s database=%r", self.board, str(error))
+            if not self.is_behind:
+                log.error("board=%s database=%r", self.board, str(error))
+            self.is_behind = True
             return
+        self.is_behind = False
         if board.driver != self.board.driver:
             log.info("board=%s driver=%s: starting anew with it", board, board.driver)
             self.asked.append(signal.SIGHUP)
