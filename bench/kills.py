@@ -58,7 +58,7 @@ class Storm:
     is_over: threading.Event = field(default_factory=threading.Event)
     address: str = ""
     acknowledged: list[int] = field(default_factory=list)
-    """The durations (ms) of the ons that were answered."""
+    """The durations (ms) of the ons that the page said were done."""
     absences: list[tuple[float, float]] = field(default_factory=list)
     """From when until when (boot clock) no controller was there."""
 
@@ -104,7 +104,10 @@ class Storm:
         answer = session.post(f"{self.address}/relays/{slug}/switch", form, timeout=10, allow_redirects=False)
         if answer.status_code == 403:
             raise LookupError("signed out")
-        if answer.status_code == 302 and duration:
+        # Where the page has something to say (pending, refused), it is in this cookie: without it, it was applied.
+        is_applied = answer.headers.get("Location") == "/" and "messages" not in answer.cookies
+        session.cookies.pop("messages", None)
+        if is_applied and duration:
             self.acknowledged.append(duration)
 
 
@@ -244,8 +247,9 @@ def _lateness(site: Site, storm: Storm) -> Iterator[float]:
             if event["kind"] != "asked on" or following["via"] != "timer" or not event["lasting"]:
                 continue
             deadline = _boot(event["at"], offset) + event["lasting"] / 1e6
-            off = next((row.at for row in rows if row.level == 1 and row.at >= deadline - 0.2), None)
-            if off is not None:
+            was_on = [row.level == 0 for row in rows if row.at <= deadline]
+            off = next((row.at for row in rows if row.level == 1 and row.at > deadline), None)
+            if was_on and was_on[-1] and off is not None:
                 yield max(0.0, off - storm.first_presence(deadline))
 
 

@@ -33,6 +33,7 @@ class Checkpointer(threading.Thread):
         while not wait.wait(LOOK_EVERY):
             try:
                 self.look()
+                database.remember()
             except (OSError, sqlite3.Error) as error:
                 log.warning("checkpoint failed: %s", error)
 

@@ -1,36 +1,51 @@
 """The database file: is it still the one this process opened, and how large is its log?
 
-A database that was deleted or replaced under a running site is never written to: what this process knows
-belongs to the file it started with, and must not be merged into a foreign one.
+A database that was deleted or replaced under a running site is never opened: what is known belongs to the file
+that was there, and must not be merged into a foreign one. SQLite itself would: it finds the write-ahead log by its
+name, and plays the log of the old file into the new one as soon as a connection to that is opened and closed.
+
+So every process that uses the database holds ``RUN_DIR/database.lock``, shared, and ``RUN_DIR/database`` says which
+file and which log they use. Another file is taken for ours only when nobody holds the lock any more; the log of the
+old one is laid aside then.
 """
 
+import fcntl
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
+
+from iotsite import places
 
 WAL_LIMIT = 16 * 1024 * 1024
 QUEUE_FOR = 5.0
+REPLACED = "The database {} was replaced while iotsite was running: restart iotsite."
 
 # SQLite lets one write at a time and makes the others sleep and try; threads of one process queue here instead.
 _writing = threading.Lock()
 
-_opened: tuple[int, int] | None = None
+_opened: list[int] | None = None
+"""Device and inode of the file this process uses."""
+_users: int | None = None
+"""The lock that says so to the other processes."""
 
 
 def path() -> Path:
     return Path(settings.DATA_DIR) / "db.sqlite3"
 
 
+def log_path() -> Path:
+    return path().with_name("db.sqlite3-wal")
+
+
 def wal_size() -> int:
     """Bytes in the write-ahead log; 0 where there is none."""
     try:
-        return path().with_name("db.sqlite3-wal").stat().st_size
+        return log_path().stat().st_size
     except FileNotFoundError:
         return 0
 
@@ -45,8 +60,8 @@ def problem() -> str:
         return f"The database {path()} was deleted while iotsite was running: put it back and restart iotsite."
     except OSError as error:
         return f"The database {path()} cannot be reached: {error.strerror}."
-    if (found.st_dev, found.st_ino) != _opened:
-        return f"The database {path()} was replaced while iotsite was running: restart iotsite."
+    if [found.st_dev, found.st_ino] != _opened:
+        return REPLACED.format(path())
     return ""
 
 
@@ -54,6 +69,51 @@ def check() -> None:
     """Raise DatabaseError where the file is not the one this process opened."""
     if sentence := problem():
         raise DatabaseError(sentence)
+
+
+def admit() -> None:
+    """Look before a connection is opened: DatabaseError where the file is not the one that the site uses."""
+    global _opened, _users
+    check()
+    found = _identity(path())
+    if _opened is not None or found is None:
+        return
+    users = os.open(settings.RUN_DIR / "database.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    known = places.read_whole(settings.RUN_DIR / "database")
+    if known and known.get("file") != found:
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(users)
+            raise DatabaseError(REPLACED.format(path())) from None
+        _lay_aside(known.get("log"))
+    fcntl.flock(users, fcntl.LOCK_SH)
+    _opened, _users = found, users
+    remember()
+
+
+def remember() -> None:
+    """Say to the other processes which file and which log are in use, where that is news."""
+    now = {"file": _opened, "log": _identity(log_path())}
+    place = settings.RUN_DIR / "database"
+    if _opened is not None and places.read_whole(place) != now:
+        places.write_whole(place, now)
+
+
+def _identity(file: Path) -> list[int] | None:
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return [found.st_dev, found.st_ino]
+
+
+def _lay_aside(old_log: list[int] | None) -> None:
+    """Keep the log of a file that was replaced from being played into the new one."""
+    log = log_path()
+    if old_log is not None and _identity(log) == old_log:
+        log.rename(log.with_name(f"{log.name}-of-the-replaced-database"))
+        log.with_name("db.sqlite3-shm").unlink(missing_ok=True)
 
 
 @contextmanager
@@ -78,16 +138,3 @@ def answers() -> str:
     except DatabaseError as error:
         return str(error) if problem() else f"The database does not answer: {error}."
     return ""
-
-
-def refuse_another_file(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-    """Remember which file the first connection opened; close any later one to another file."""
-    global _opened
-    if not Path(path()).exists() or "mode=memory" in str(connection.settings_dict["NAME"]):
-        return
-    if _opened is None:
-        found = path().stat()
-        _opened = (found.st_dev, found.st_ino)
-    elif sentence := problem():
-        connection.close()
-        raise DatabaseError(sentence)

@@ -4,10 +4,12 @@ Standard library only: script/server reads these before anything is installed.
 """
 
 import hashlib
+import json
 import os
 import secrets
 import stat
 from pathlib import Path
+from typing import Any
 
 SOCKET_PATH_LIMIT = 107
 LONGEST_SOCKET_NAME = len("/board-9999.sock")
@@ -91,3 +93,19 @@ def this_machines_zone() -> str:
     target = os.path.realpath("/etc/localtime")
     _, found, name = target.partition("/zoneinfo/")
     return name if found else "UTC"
+
+
+def write_whole(path: Path, content: dict[str, Any]) -> None:
+    """Replace a small file in one step: whoever reads it, even after a kill, sees the old or the new."""
+    draft = path.with_name(f".{path.name}-{os.getpid()}")
+    draft.write_text(json.dumps(content))
+    draft.replace(path)
+
+
+def read_whole(path: Path) -> dict[str, Any] | None:
+    """The content of such a file; None where there is none, or none of ours."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

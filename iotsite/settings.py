@@ -42,7 +42,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "iotsite.apps.IotsiteConfig",
+    "iotsite",
     "accounts",
     "relays",
 ]
@@ -82,7 +82,7 @@ TEMPLATES = [
 # iotsite/checkpoint.py ever moves it. mode=rw: a deleted database is an error, never a new empty one.
 DATABASES = {
     "default": {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "iotsite.sqlite",
         "NAME": f"{(DATA_DIR / 'db.sqlite3').as_uri()}?mode=rw",
         "CONN_MAX_AGE": None,
         "OPTIONS": {

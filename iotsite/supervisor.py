@@ -20,7 +20,8 @@ from pathlib import Path
 
 from iotsite import settings
 from iotsite.child import DEATHS, Child, say, spawn
-from relays.runfiles import BoardFiles, read_whole
+from iotsite.places import read_whole
+from relays.runfiles import BoardFiles
 
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 FAILSAFE = settings.BASE_DIR / "relays" / "failsafe.py"

@@ -8,7 +8,8 @@ for a line that was just being moved, both of its levels.
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from relays.runfiles import BoardFiles, read_whole, write_whole
+from iotsite.places import read_whole, write_whole
+from relays.runfiles import BoardFiles
 
 
 @dataclass

@@ -4,32 +4,16 @@ RUN_DIR lies in memory: a heartbeat every second costs the SD card nothing.
 """
 
 import fcntl
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from iotsite.places import read_whole, write_whole
 from relays import clock
 
 STALE_AFTER = 3.0
 """A controller whose heartbeat is older than this (seconds) is silent."""
-
-
-def write_whole(path: Path, content: dict[str, Any]) -> None:
-    """Replace a small file in one step: whoever reads it, even after a kill, sees the old or the new."""
-    draft = path.with_name(f".{path.name}-{os.getpid()}")
-    draft.write_text(json.dumps(content))
-    draft.replace(path)
-
-
-def read_whole(path: Path) -> dict[str, Any] | None:
-    """The content of such a file; None where there is none, or none of ours."""
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
 
 
 class LockHeldError(Exception):

@@ -11,9 +11,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from iotsite.places import read_whole
 from relays import clock
 from relays.boards import BoardError
-from relays.runfiles import BoardFiles, read_whole
+from relays.runfiles import BoardFiles
 
 SLOW = 0.3
 LONGEST = 100_000

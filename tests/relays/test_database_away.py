@@ -35,17 +35,21 @@ def mounted(folder: Path, *how: str) -> Iterator[Path]:
 
 
 def furnish(site: Site) -> None:
-    """A lamp whose deadline passes while the database is away, and a pump that stays on."""
     add_relays(site, "Lamp", "Pump")
     site.start_controller()
+    switch_on(site)
+
+
+def switch_on(site: Site) -> None:
+    """A lamp whose deadline passes while the database is away, and a pump that stays on."""
     assert site.manage("switch", "Pump", "on").returncode == 0
-    assert site.manage("switch", "Lamp", "on", "--for", "3s").returncode == 0
+    assert site.manage("switch", "Lamp", "on", "--for", "5s").returncode == 0
 
 
 def deadline(site: Site) -> float:
     """The lamp's end on the boot clock."""
-    until = datetime.fromisoformat(site.relay("lamp")["wanted_until"]).replace(tzinfo=UTC)
-    return clock.now().boot_at(until)
+    asked = site.events("lamp")[0]
+    return clock.now().boot_at(datetime.fromisoformat(asked["at"]).replace(tzinfo=UTC)) + asked["lasting"] / 1e6
 
 
 def assert_deadline_is_kept(site: Site, end: float) -> None:
@@ -162,8 +166,10 @@ def readyz(address: str) -> tuple[int, str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("is_replaced", [False, True], ids=["deleted", "replaced"])
 def test_a_database_that_is_deleted_or_replaced(site: Site, template_database: Path, is_replaced: bool) -> None:
-    furnish(site)
+    add_relays(site, "Lamp", "Pump")
+    site.start_controller()
     _, address = site.start_web()
+    switch_on(site)
     assert readyz(address)[0] == 200
     end = deadline(site)
     path = site.data_dir / "db.sqlite3"
@@ -190,6 +196,23 @@ def content(site: Site) -> dict[str, str]:
     """What lies in DATA_DIR: a foreign file must stay as it is."""
     files = sorted(site.data_dir.glob("db.sqlite3"))
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def test_the_log_of_a_replaced_database_is_not_played_into_the_new_one(site: Site, template_database: Path) -> None:
+    """Everything was killed, and only then the file replaced: SQLite would find the old log by its name."""
+    add_relays(site, "Lamp")
+    site.start_controller().kill()
+    site.processes[-1].wait()
+    log = site.data_dir / "db.sqlite3-wal"
+    assert log.stat().st_size > 0
+    foreign = site.data_dir / "foreign"
+    shutil.copy(template_database, foreign)
+    foreign.replace(site.data_dir / "db.sqlite3")
+    before = content(site)
+    done = site.manage("relays", "--json")
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+    assert content(site) == before
+    assert log.with_name(f"{log.name}-of-the-replaced-database").exists()
 
 
 @pytest.mark.slow
