@@ -9,7 +9,6 @@ and at whose end the relay must be off. The simulated board's history tells what
 
 import argparse
 import random
-import re
 import signal
 import subprocess
 import tempfile
@@ -25,9 +24,8 @@ from pathlib import Path
 import requests
 
 from relays import clock
-from tests.site import Site, add_relays, make_site, migrated_database
+from tests.site import Site, add_relays, make_site, migrated_database, post, sign_in
 
-PASSWORD = "nothing else guards a bench"
 CLIENTS = 6
 DEAD_TIME = 0.1
 PAIR = ("up", "down")
@@ -82,26 +80,17 @@ class Storm:
 
     def _signed_in(self) -> requests.Session:
         while not self.is_over.is_set():
-            session = requests.Session()
             try:
-                page = session.get(f"{self.address}/account/sign-in/", timeout=5).text
-                token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
-                if token is None:
-                    continue
-                form = {"csrfmiddlewaretoken": token[1], "username": "bench", "password": PASSWORD}
-                if session.post(f"{self.address}/account/sign-in/", form, timeout=5).status_code == 200:
-                    return session
+                return sign_in(self.address)
             except requests.RequestException:
                 time.sleep(0.05)
         return requests.Session()
 
     def _ask(self, session: requests.Session, chance: random.Random) -> None:
         slug = chance.choice(SLUGS)
-        form = {"csrfmiddlewaretoken": session.cookies.get("csrftoken", ""), "on": "off"}
         duration = chance.randint(300, 1500) if chance.random() < 0.7 else 0
-        if duration:
-            form |= {"on": "on", "lasting": f"{duration}ms"}
-        answer = session.post(f"{self.address}/relays/{slug}/switch", form, timeout=10, allow_redirects=False)
+        form = {"on": "on", "lasting": f"{duration}ms"} if duration else {"on": "off"}
+        answer = post(session, f"{self.address}/relays/{slug}/switch", **form)
         if answer.status_code == 403:
             raise LookupError("signed out")
         # Where the page has something to say (pending, refused), it is in this cookie: without it, it was applied.
@@ -165,9 +154,7 @@ def _furnish(site: Site) -> None:
         )
         database.execute("UPDATE relays_relay SET interlock_id = 1 WHERE slug IN (?, ?)", PAIR)
         database.execute("UPDATE relays_board SET ons_per_second = 100")
-    code = f"from accounts.models import User; User.objects.create_superuser('bench', password='{PASSWORD}')"
-    done = site.manage("shell", "-c", code)
-    assert done.returncode == 0, done.stderr
+    site.add_user()
 
 
 def _judge(site: Site, storm: Storm, report: Report) -> None:

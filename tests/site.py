@@ -4,6 +4,7 @@ For what cannot be shown within one process: kills, races, restarts, a database 
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import requests
 
 from relays.boards.simulated import Row, history
 from relays.runfiles import BoardFiles
@@ -109,6 +112,12 @@ class Site:
         wait_for(is_up, what="the web server")
         return process, address
 
+    def add_user(self) -> None:
+        """An administrator for ``sign_in``."""
+        code = f"from accounts.models import User; User.objects.create_superuser('bench', password='{PASSWORD}')"
+        done = self.manage("shell", "-c", code)
+        assert done.returncode == 0, done.stderr
+
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
@@ -144,6 +153,25 @@ class Site:
                 process.send_signal(signal.SIGKILL)
             process.wait()
         shutil.rmtree(self.run_dir, ignore_errors=True)
+
+
+PASSWORD = "a bench needs no secret"
+
+
+def sign_in(address: str) -> requests.Session:
+    """A browser's session of the user that ``Site.add_user`` made; RequestException where the web is away."""
+    session = requests.Session()
+    page = session.get(f"{address}/account/sign-in/", timeout=10).text
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+    form = {"csrfmiddlewaretoken": token[1] if token else "", "username": "bench", "password": PASSWORD}
+    session.post(f"{address}/account/sign-in/", form, timeout=10).raise_for_status()
+    return session
+
+
+def post(session: requests.Session, url: str, **form: str) -> requests.Response:
+    """Send a form as the page would, without following where it leads."""
+    form["csrfmiddlewaretoken"] = session.cookies.get("csrftoken") or ""
+    return session.post(url, form, timeout=15, allow_redirects=False)
 
 
 def make_site(folder: Path, template: Path) -> Site:
