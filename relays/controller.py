@@ -90,6 +90,8 @@ class Controller:
 
     def look(self, was_woken: bool = False) -> float:
         """Look at everything once and act; the boot clock's moment of the next look."""
+        if not self.files.socket.exists():
+            self._restore_run_dir()
         self._check_file()
         if was_woken or self.is_behind or self._rows_may_have_changed():
             self._read_rows()
@@ -303,18 +305,15 @@ class Controller:
 
     def _beat(self) -> None:
         said = {"board": self.board.name, "version": __version__, "problem": self.problem or self.recorder.problem}
-        try:
-            self.files.beat(**said)
-        except FileNotFoundError:
-            self._restore_run_dir()
-            self.files.beat(**said)
+        self.files.beat(**said)
         supervision.notify("WATCHDOG=1")
 
     def _restore_run_dir(self) -> None:
         """Lay RUN_DIR anew: systemd empties /dev/shm when the user who started us by hand signs out (RemoveIPC)."""
         log.error("board=%s run_dir=%s was removed: laid anew", self.board, self.files.run_dir)
         places.run_folder(self.files.run_dir)
-        self.lock = self.files.take_lock()
+        if os.fstat(self.lock).st_nlink == 0:
+            self.lock = self.files.take_lock()
         self.mailbox.open()
         self._remember()
 

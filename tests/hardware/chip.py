@@ -53,12 +53,13 @@ class Chip:
 
     def steps(self, line: str | None = None) -> list[Step]:
         """Everything that was done to a line, or to all of them, since the trace began."""
-        assert not any("overrun: 0\n" not in stats.read_text() for stats in TRACING.glob("per_cpu/cpu*/stats"))
-        found = (ROW.search(row) for row in (TRACING / "trace").read_text().splitlines() if not row.startswith("#"))
-        rows = (match.groups() for match in found if match)
+        rows = [row for row in (TRACING / "trace").read_text().splitlines() if not row.startswith("#")]
+        found = [match.groups() for row in rows if (match := ROW.search(row))]
+        assert len(found) == len(rows), f"not understood: {rows}"
+        assert all("overrun: 0\n" in stats.read_text() for stats in TRACING.glob("per_cpu/cpu*/stats")), "steps lost"
         steps = [
             Step(int(pid), float(at), f"GPIO{number}", int(level), driven == "1", cause)
-            for pid, at, number, level, driven, cause in rows
+            for pid, at, number, level, driven, cause in found
         ]
         return [step for step in steps if line in (None, step.line)]
 

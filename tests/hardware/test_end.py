@@ -1,6 +1,7 @@
 """What the ends of processes do to relays that are on: what their owner chose, in one edge, and nothing else."""
 
 import signal
+import time
 from datetime import timedelta
 
 from relays.models import Relay
@@ -65,7 +66,6 @@ def test_a_crash_leaves_the_lines_as_they_are(house: House) -> None:
 def test_failsafe_switches_off_what_is_not_to_be_held_and_the_next_start_is_a_power_up_for_it(house: House) -> None:
     house.switch(True, *ON)
     house.edit("pump", power_up=Relay.PowerUp.LAST)
-    house.settle()
     house.kill()
     house.chip.begin()
     done = house.fail_safe()
@@ -86,9 +86,10 @@ def test_failsafe_does_nothing_while_a_controller_runs(house: House) -> None:
 
 
 def test_a_deadline_that_passed_while_the_controller_was_dead_is_one_edge_at_its_start(house: House) -> None:
-    house.switch(True, "lamp", lasting=timedelta(seconds=3))
+    house.switch(True, "lamp", lasting=timedelta(seconds=4))
     house.chip.begin()
     house.kill()
+    time.sleep(4)
     house.start()
     assert house.moves() == {"lamp": ["off"]}
     assert [step.cause for step in house.chip.steps("GPIO17")] == ["free", "output"]

@@ -11,6 +11,9 @@ DEAD_TIME = 0.5
 PULSE = 0.3
 CLOCK = 0.001
 """Two clocks are compared: the controller's and the trace's."""
+LATE = 0.4
+"""Measured here: 20 to 190 ms as a rule, on a processor about 15 times slower than a real one and sometimes shared.
+It only shows that nothing waits for a look that comes once a second."""
 
 
 def test_an_interlock_keeps_its_dead_time_and_never_has_two_on(house: House) -> None:
@@ -24,7 +27,7 @@ def test_an_interlock_keeps_its_dead_time_and_never_has_two_on(house: House) -> 
     gaps = [on.at - off.at for off, on in pairwise(edges) if off.line != on.line]
     print("dead times:", [f"{gap:.4f}" for gap in gaps])
     assert min(gaps) >= DEAD_TIME - CLOCK
-    assert median(gaps) <= DEAD_TIME + 0.25
+    assert median(gaps) <= DEAD_TIME + LATE
 
 
 def test_a_race_for_an_interlock_never_has_two_on(house: House) -> None:
@@ -50,7 +53,7 @@ def test_a_pulse_is_never_shorter_than_asked_for(house: House) -> None:
     widths = [off.at - on.at for on, off in zip(edges[::2], edges[1::2], strict=True)]
     print("pulses:", [f"{width:.4f}" for width in widths])
     assert min(widths) >= PULSE - CLOCK
-    assert median(widths) <= PULSE + 0.25, "the look once a second would end it too, but later"
+    assert median(widths) <= PULSE + LATE
 
 
 def test_a_pulse_that_kill_9_cut_ends_when_the_controller_is_back(house: House) -> None:

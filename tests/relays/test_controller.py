@@ -400,6 +400,8 @@ def test_a_run_dir_that_is_removed_is_laid_anew(site: Site) -> None:
     add_relays(site, "Lamp")
     process = site.start_controller()
     assert site.manage("switch", "Lamp", "on").returncode == 0
+    site.files().socket.unlink()
+    wait_for(site.files().socket.exists, 5, "an address")
     shutil.rmtree(site.run_dir)
     wait_for(lambda: site.files().is_served, 5, "a heartbeat")
     done = site.manage("run_relays")
