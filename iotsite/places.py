@@ -28,6 +28,8 @@ def private_folder(path: Path) -> Path:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.lstat()
+    except FileExistsError as error:
+        raise PlaceError(f"{path} is not a folder: move it away or name another one.") from error
     except OSError as error:
         raise PlaceError(f"{path} cannot be made: {error.strerror}.") from error
     if not stat.S_ISDIR(found.st_mode):

@@ -13,7 +13,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env(
     DEBUG=(bool, False),
     SECRET_KEY=(str, ""),
-    DATA_DIR=(str, str(BASE_DIR / "data")),
+    DATA_DIR=(str, "data"),
     RUN_DIR=(str, ""),
     ALLOWED_HOSTS=(list, []),
     CSRF_TRUSTED_ORIGINS=(list, []),
@@ -24,8 +24,8 @@ environ.Env.read_env(BASE_DIR / ".env")
 
 DEBUG: bool = env("DEBUG")
 try:
-    DATA_DIR = places.private_folder(Path(env("DATA_DIR")).absolute())
-    RUN_DIR = places.run_folder(Path(env("RUN_DIR") or places.default_run_dir(DATA_DIR)).absolute())
+    DATA_DIR = places.private_folder(BASE_DIR / env("DATA_DIR"))
+    RUN_DIR = places.run_folder(BASE_DIR / (env("RUN_DIR") or places.default_run_dir(DATA_DIR)))
     SECRET_KEY: str = env("SECRET_KEY") or places.secret_key(DATA_DIR)
 except places.PlaceError as error:
     sys.exit(f"iotsite: {error}")

@@ -283,21 +283,24 @@ class Controller:
 
     def _verify(self, now: Now) -> None:
         """See what every line really does, whoever moved it."""
+        is_news = False
         for line in self.lines.values():
             if not line.is_claimed or line.level is None:
                 continue
             try:
                 level = self.driver.read(line.memory.line)
             except BoardError as error:
-                line.level = None
+                line.level, is_news = None, True
                 self._fail(line, str(error))
                 continue
             if level is not line.level:
+                is_news = True
                 line.level = line.memory.level = level
                 line.memory.since = now.boot
                 self._fail(line, reads_back(line.memory.line, level))
                 line.retry_at = 0.0
-        self._tell([])
+        if is_news:
+            self._tell([])
 
     def _remember(self) -> None:
         self.memory.lines = {number: line.memory for number, line in self.lines.items()}

@@ -1,10 +1,13 @@
 """The site's settings with folders of their own, so that a test run never touches a real site."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 _place = Path(tempfile.mkdtemp(prefix="iotsite-test-"))
+atexit.register(shutil.rmtree, _place, ignore_errors=True)
 os.environ["DATA_DIR"] = str(_place / "data")
 os.environ["RUN_DIR"] = str(_place / "run")
 

@@ -92,7 +92,7 @@ def test_a_data_dir_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     done = load(tmp_path / "data", tmp_path / "run")
     assert done.returncode == 1
-    assert done.stderr == f"iotsite: {tmp_path}/data cannot be made: File exists.\n"
+    assert done.stderr == f"iotsite: {tmp_path}/data is not a folder: move it away or name another one.\n"
 
 
 def test_a_data_dir_that_is_a_link_is_refused(tmp_path: Path) -> None:

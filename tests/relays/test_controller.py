@@ -384,6 +384,17 @@ def test_each_change_is_told_once(house: House) -> None:
     assert house.controller.recorder.waiting == 0
 
 
+def test_a_restart_records_no_line_as_unknown_in_between(house: House) -> None:
+    house.start()
+    house.switch(house.lamp, True)
+    house.look(5)
+    since = Relay.objects.get(pk=house.lamp.pk).actual_at
+    house.crash()
+    house.start()
+    house.look(5)
+    assert Relay.objects.get(pk=house.lamp.pk).actual_at == since
+
+
 def test_a_full_day_of_presses_is_remembered_in_a_small_file(house: House) -> None:
     gate = house.add("Gate", "GPIO23", mode="momentary", pulse=timedelta(milliseconds=500))
     house.start()

@@ -50,6 +50,17 @@ def test_an_upgrade_moves_nothing_and_keeps_the_lock(site: Site) -> None:
     assert site.levels("GPIO17") == [1, 0, 1]
 
 
+def test_an_upgrade_survives_a_new_name_of_its_board(site: Site) -> None:
+    add_relays(site, "Lamp")
+    process = site.start_controller("--board", "Test board")
+    with site.database() as database:
+        database.execute("UPDATE relays_board SET name = 'Shed'")
+    wait_for(lambda: (site.files().last_beat() or {})["board"] == "Shed", what="the new name")
+    process.send_signal(signal.SIGHUP)
+    wait_for(lambda: "start='clean restart'" in site.log(), what="the controller started anew")
+    assert process.poll() is None
+
+
 def test_a_stop_right_after_an_upgrade_is_not_lost(site: Site) -> None:
     add_relays(site, "Lamp")
     process = site.start_controller()

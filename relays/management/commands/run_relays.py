@@ -46,7 +46,7 @@ class Command(BaseCommand):
             serving.recorder.start()
             serving.begin()
             if serving.run(ear):
-                serving.upgrade([sys.executable, *sys.orig_argv[1:]])
+                serving.upgrade([sys.executable, sys.argv[0], "run_relays", "--board", serving.board.name])
             serving.stop()
         except Exception:
             log.exception("board=%s end=crash pid=%s", board, os.getpid())
