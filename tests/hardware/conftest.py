@@ -17,12 +17,10 @@ HERE = Path(__file__).parent
 running = pytest.StashKey[machine.Machine]()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("hardware"))
-            item.add_marker(pytest.mark.slow)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """All of them on one worker of xdist, in one boot: marked here, before xdist looks at the marks."""
+    item.add_marker(pytest.mark.xdist_group("hardware"))
+    item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(tryfirst=True)
