@@ -8,6 +8,7 @@ import logging
 import os
 import select
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 LOOK_EVERY = 1.0
 MOST_PASSES = 8
 DRAIN_WITHIN = 5.0
+SWEEP_PAUSES = (0.0, 0.005, 0.02, 0.1)
 
 
 class Controller:
@@ -90,8 +92,6 @@ class Controller:
 
     def look(self, was_woken: bool = False) -> float:
         """Look at everything once and act; the boot clock's moment of the next look."""
-        if not self.files.socket.exists():
-            self._restore_run_dir()
         self._check_file()
         if was_woken or self.is_behind or self._rows_may_have_changed():
             self._read_rows()
@@ -304,21 +304,35 @@ class Controller:
 
     def _remember(self) -> None:
         self.memory.lines = {number: line.memory for number, line in self.lines.items()}
-        self.memory.save(self.files)
+        self._in_run_dir(lambda: self.memory.save(self.files))
 
     def _beat(self) -> None:
         said = {"board": self.board.name, "version": __version__, "problem": self.problem or self.recorder.problem}
-        self.files.beat(**said)
+        self._in_run_dir(lambda: self.files.beat(**said))
         supervision.notify("WATCHDOG=1")
 
+    def _in_run_dir(self, write: Callable[[], None]) -> None:
+        """Write to RUN_DIR, and where it was swept away, even under our hands, lay it anew first.
+
+        systemd empties /dev/shm when the user who started us by hand signs out (RemoveIPC).
+        """
+        for pause in SWEEP_PAUSES:
+            try:
+                if not self.files.socket.exists():
+                    self._restore_run_dir()
+                write()
+                return
+            except FileNotFoundError:
+                time.sleep(pause)
+        raise places.PlaceError(f"{self.files.run_dir} is taken away again and again: choose another RUN_DIR.")
+
     def _restore_run_dir(self) -> None:
-        """Lay RUN_DIR anew: systemd empties /dev/shm when the user who started us by hand signs out (RemoveIPC)."""
         log.error("board=%s run_dir=%s was removed: laid anew", self.board, self.files.run_dir)
         places.run_folder(self.files.run_dir)
         if os.fstat(self.lock).st_nlink == 0:
             self.lock = self.files.take_lock()
         self.mailbox.open()
-        self._remember()
+        self.memory.save(self.files)
 
     # --- recording ------------------------------------------------------------------------------------------
 
@@ -371,8 +385,7 @@ class Controller:
         self._end("upgrade")
         if self.is_asked_to_stop:
             return
-        os.set_inheritable(self.lock, True)
-        os.environ[LOCK_VARIABLE] = str(self.lock)
+        runfiles.hand_on(self.lock)
         os.execv(command[0], command)
 
     def _end(self, how: str) -> None:
@@ -381,15 +394,3 @@ class Controller:
         if not self.recorder.drain(DRAIN_WITHIN):
             log.error("board=%s end=%s records_lost=%s", self.board, how, self.recorder.waiting)
         log.info("board=%s end=%s pid=%s", self.board, how, os.getpid())
-
-
-LOCK_VARIABLE = "IOTSITE_LOCK"
-
-
-def lock_of(files: runfiles.BoardFiles) -> int:
-    """The board's lock: handed on by the process we were before an upgrade, or taken now (LockHeldError)."""
-    handed_on = os.environ.pop(LOCK_VARIABLE, "")
-    if handed_on:
-        os.set_inheritable(int(handed_on), False)
-        return int(handed_on)
-    return files.take_lock()

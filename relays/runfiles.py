@@ -24,6 +24,15 @@ class LockHeldError(Exception):
         self.holder = holder
 
 
+LOCK_VARIABLE = "IOTSITE_LOCK"
+
+
+def hand_on(lock: int) -> None:
+    """Keep a board's lock taken for the program that this process is about to become."""
+    os.set_inheritable(lock, True)
+    os.environ[LOCK_VARIABLE] = str(lock)
+
+
 @dataclass(frozen=True)
 class BoardFiles:
     """The files of one board, by the number of its row."""
@@ -60,6 +69,9 @@ class BoardFiles:
 
     def take_lock(self) -> int:
         """Become the one controller of the board: the lock's file descriptor. The kernel frees it at death."""
+        if handed_on := os.environ.pop(LOCK_VARIABLE, ""):
+            os.set_inheritable(int(handed_on), False)
+            return int(handed_on)
         handle = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -100,6 +100,8 @@ class Simulated:
     def _catch_up(self) -> None:
         try:
             with self.files.lines.open("rb") as file:
+                if file.seek(0, os.SEEK_END) < self._read_to:
+                    self._read_to = 0  # another file: RUN_DIR was swept away
                 file.seek(self._read_to)
                 new = file.read()
         except FileNotFoundError:

@@ -411,12 +411,12 @@ def test_a_run_dir_that_is_removed_is_laid_anew(site: Site) -> None:
     add_relays(site, "Lamp")
     process = site.start_controller()
     assert site.manage("switch", "Lamp", "on").returncode == 0
-    site.files().socket.unlink()
-    wait_for(site.files().socket.exists, 5, "an address")
-    shutil.rmtree(site.run_dir)
-    wait_for(lambda: site.files().is_served, 5, "a heartbeat")
+    for _ in range(5):
+        shutil.rmtree(site.run_dir, ignore_errors=True)
+        wait_for(lambda: site.files().is_served and site.files().socket.exists(), 10, "a heartbeat")
     done = site.manage("run_relays")
     assert f"is served already, by the controller with pid {process.pid}" in done.stderr
     assert site.manage("switch", "Lamp", "on").returncode == 0
-    assert site.relay("lamp")["actual"] == 1
-    assert site.history("GPIO17") == [] or {row.level for row in site.history("GPIO17")} == {0}
+    assert site.history("GPIO17") == []
+    assert site.manage("switch", "Lamp", "off").returncode == 0
+    assert site.levels("GPIO17") == [1]

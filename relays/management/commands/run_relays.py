@@ -29,7 +29,7 @@ class Command(BaseCommand):
         board = self._board(options["board"])
         files = board.files
         try:
-            lock = controller.lock_of(files)
+            lock = files.take_lock()
         except LockHeldError as error:
             raise CommandError(
                 f"{board.name} is served already, by the controller with pid {error.holder}: stop that one first."
