@@ -129,7 +129,8 @@ def test_an_interlock_breaks_before_it_makes() -> None:
 
 def test_of_two_lines_left_on_in_an_interlock_one_is_claimed_off() -> None:
     """As after an edit by hand in the database while no controller ran."""
-    both = (lamp(wanted=True, held=True, interlock=1), fan(held=True, min_on=60, interlock=1))
+    left_on = {"held": True, "min_on": 60, "since": 1000.0, "interlock": 1}
+    both = (lamp(**left_on), fan(**left_on))
     state = plan.BoardState(both, {1: plan.InterlockState(1, dead_time=0.5)})
     writes = plan.plan(state, world().now).writes
     assert writes == (plan.Write(1, on=True, is_claim=True), plan.Write(2, on=False, is_claim=True))
