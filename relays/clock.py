@@ -6,7 +6,7 @@ CLOCK_BOOTTIME never steps and goes on through a suspend.
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 
@@ -20,6 +20,10 @@ class Now:
     def boot_at(self, wall: datetime) -> float:
         """The boot clock's moment for one of the wall clock."""
         return self.boot + (wall - self.wall).total_seconds()
+
+    def wall_at(self, boot: float) -> datetime:
+        """The wall clock's moment for one of the boot clock."""
+        return self.wall + timedelta(seconds=boot - self.boot)
 
 
 def boot_seconds() -> float:

@@ -106,7 +106,7 @@ def _verdict(request: plan.Request, relay: Relay, by: "User | None", is_reused: 
         if not part.is_enabled:
             return plan.Refused("disabled", f"{part.name} is disabled: enable it first.")
     now = clock.now()
-    return plan.admit(relay.board.as_seen(now), request, now)
+    return plan.admit(relay.board.as_seen(relay.board.rows(), now), request, now)
 
 
 def _want(relay: Relay, event: Event) -> None:
@@ -149,7 +149,7 @@ def outcome_of(event: Event) -> Outcome:
     if not relay.board.is_served:
         return Outcome("pending", "the relay controller does not answer: start it and it will be done")
     now = clock.now()
-    wait = plan.plan(relay.board.as_seen(now), now).waits.get(relay.pk)
+    wait = plan.plan(relay.board.as_seen(relay.board.rows(), now), now).waits.get(relay.pk)
     if wait is None:
         return Outcome("pending", "the relay controller has not confirmed it yet")
     left = f" (in {durations.words(wait.until - now.boot)})" if wait.until else ""
@@ -175,7 +175,11 @@ def set_lock(relay: Relay, reason: str | None, *, by: "User | None", via: str) -
         with database.writing():
             event.save()
             if not refused:
-                Relay.objects.filter(pk=relay.pk).update(is_locked=reason is not None, lock_reason=reason or "")
+                Relay.objects.filter(pk=relay.pk).update(
+                    is_locked=reason is not None,
+                    lock_reason=reason or "",
+                    locked_by=event.who if reason is not None else "",
+                )
                 wakeup.wake_after_commit(relay.board_id)
     except DatabaseError as error:
         raise RelayError("database", f"Nothing was changed, the database cannot be written: {error}.") from error

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import DatabaseError, IntegrityError, transaction
@@ -137,9 +137,10 @@ class _Book:
             kind = Event.Kind.FAULT if record.fault else Event.Kind.CURED
             self._note(board, relay, kind, record.fault, record.at)
         if relay.actual is not record.actual:
+            _count(relay, record)
             relay.actual_at = record.at
         relay.actual, relay.fault = record.actual, record.fault
-        relay.save(update_fields=["actual", "actual_at", "fault", "applied_command"])
+        relay.save(update_fields=["actual", "actual_at", "fault", "applied_command", "cycles", "on_for"])
 
     def _command(self, key: Key) -> int:
         """The number of the Event behind ``key``; 0 where its change came too late to stand."""
@@ -171,6 +172,14 @@ class _Book:
     @staticmethod
     def _note(board: Board, relay: Relay, kind: str, why: str, at: datetime) -> None:
         Event.objects.create(kind=kind, board=board, relay=relay, via=Event.Via.CONTROLLER, why=why[:300], at=at)
+
+
+def _count(relay: Relay, record: Found) -> None:
+    """Count what wears a relay: how often it went on, and for how long it was."""
+    if record.actual and relay.actual is False:
+        relay.cycles += 1
+    if relay.actual and relay.actual_at:
+        relay.on_for += max(record.at - relay.actual_at, timedelta(0))
 
 
 class Recorder(threading.Thread):

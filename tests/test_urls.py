@@ -10,7 +10,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import RegexPattern, RoutePattern
 
 from accounts.models import User
-from relays import views
+from relays.views import home
 from relays.models import Event, Interlock, Relay, Room
 
 OPEN = {"account/sign-in/", "admin/login/", "healthz", "readyz"}
@@ -81,7 +81,7 @@ def visitor(request: pytest.FixtureRequest, client: Client, viewer: User, owner:
 def test_every_address_answers_every_role(
     visitor: Client, house: None, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    monkeypatch.setattr(views, "WAIT", 0.0)
+    monkeypatch.setattr(home, "WAIT", 0.0)
     path = filled(address)
     assert "<" not in path, f"say in WORDS what to fill into {path}"
     for method in (visitor.get, visitor.head, visitor.post):

@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -69,9 +70,9 @@ class Board(EditedModel):
                 violation_error_message="Choose one of the known headers.",
             ),
             models.CheckConstraint(
-                condition=Q(ons_per_second__range=(1, 100)),
+                condition=Q(ons_per_second__range=(1, 1000)),
                 name="board_ons_per_second_sane",
-                violation_error_message="Choose 1 to 100 ons per second.",
+                violation_error_message="Choose 1 to 1000 ons per second.",
             ),
             models.UniqueConstraint(
                 fields=["driver"],
@@ -123,11 +124,19 @@ class Board(EditedModel):
         """Whether a controller answers for it now."""
         return self.files.is_served
 
-    def as_seen(self, now: Now) -> plan.BoardState:
-        """The board as its rows tell, for those who only read and ask; its controller knows more."""
+    def rows(self) -> "list[Relay]":
+        """Its enabled relays with their interlocks at hand."""
+        return list(self.relays.filter(is_enabled=True).select_related("interlock"))
+
+    def as_seen(self, relays: "Iterable[Relay]", now: Now) -> plan.BoardState:
+        """The board as its rows tell, for those who only read and ask; its controller knows more.
+
+        ``relays``: its enabled ones, with their interlocks at hand.
+        """
+        relays = list(relays)
         return plan.BoardState(
-            relays=tuple(relay.as_seen(now) for relay in self.relays.all() if relay.is_enabled),
-            interlocks={interlock.pk: interlock.as_state() for interlock in self.interlocks.all()},
+            relays=tuple(relay.as_seen(now) for relay in relays),
+            interlocks={relay.interlock.pk: relay.interlock.as_state() for relay in relays if relay.interlock},
             is_stopped=self.is_stopped,
             is_served=self.is_served,
             ons_per_second=self.ons_per_second,

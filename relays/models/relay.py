@@ -122,6 +122,7 @@ class Relay(EditedModel):
     )
     is_locked = models.BooleanField("locked", default=False, editable=False)
     lock_reason = models.CharField(max_length=200, blank=True, editable=False)
+    locked_by = models.CharField(max_length=150, blank=True, editable=False)
     power_up = models.CharField(
         "at power-up",
         max_length=4,
@@ -173,6 +174,10 @@ class Relay(EditedModel):
     actual = models.BooleanField(null=True, editable=False)
     actual_at = models.DateTimeField(null=True, editable=False)
     fault = models.CharField(max_length=300, blank=True, editable=False)
+    cycles = models.PositiveBigIntegerField(default=0, editable=False, help_text="How often it went on.")
+    on_for = models.DurationField(
+        default=timedelta(0), editable=False, help_text="How long it was on in all, until it last went off."
+    )
 
     objects = RelayQuerySet.as_manager()
 

@@ -10,7 +10,8 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
-from relays import clock, views
+from relays import clock
+from relays.views import home
 from relays.models import Board, Event, Interlock, Relay, Room
 
 EVERYTHING = ("/relays/pump/switch", "/relays/pump/press", "/rooms/off", "/stop", "/stop/reset")
@@ -19,7 +20,7 @@ EVERYTHING = ("/relays/pump/switch", "/relays/pump/press", "/rooms/off", "/stop"
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """No controller runs here: waiting for one proves nothing."""
-    monkeypatch.setattr(views, "WAIT", 0.0)
+    monkeypatch.setattr(home, "WAIT", 0.0)
 
 
 @pytest.fixture

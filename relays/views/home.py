@@ -19,9 +19,9 @@ WAIT = 1.5
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     relays = list(Relay.objects.by_room())
-    boards = list(Board.objects.enabled().prefetch_related("relays", "interlocks"))
+    boards = list(Board.objects.enabled().all())
     now = clock.now()
-    waits = {board.pk: plan.plan(board.as_seen(now), now).waits for board in boards}
+    waits = {board.pk: plan.plan(board.as_seen(board.rows(), now), now).waits for board in boards}
     rows = [(relay, _words(waits[relay.board_id].get(relay.pk), now)) for relay in relays]
     context = {
         "rooms": [(room, list(group)) for room, group in groupby(rows, key=lambda row: row[0].room)],
