@@ -1,4 +1,5 @@
 import pytest
+from gpiozero.pins import data
 
 from relays import header
 from relays.header import canonical, pin_of, warning
@@ -79,3 +80,45 @@ def test_lines_with_another_job_want_a_warning(numbers: list[int], sentence: str
 def test_the_other_lines_want_no_warning() -> None:
     warned = {line for line in header.LINES if warning(line)}
     assert warned == {f"GPIO{number}" for number in (0, 1, 2, 3, 7, 8, 9, 10, 11, 14, 15)}
+
+
+# --- the drawing --------------------------------------------------------------------------------------------
+
+GPIOZERO = {"J8": data.PLUS_J8, "P1": data.REV2_P1, "P1-rev1": data.REV1_P1}
+NAMES = {"5V": "5 V", "3V3": "3.3 V", "GND": "Ground"}
+
+
+@pytest.mark.parametrize("name", ["J8", "P1", "P1-rev1"])
+def test_every_pin_carries_what_gpiozero_knows_of_it(name: str) -> None:
+    pins = GPIOZERO[name][2]
+    known = {number: said.get("gpio") or NAMES.get(said[""], said[""]) for number, said in pins.items()}
+    assert {pin.number: pin.label for pin in header.pins(name)} == known
+
+
+def test_pins_stand_in_the_order_of_their_numbers() -> None:
+    assert {name: [pin.number for pin in header.pins(name)] for name in header.PINS} == {
+        "J8": [*range(1, 41)],
+        "P1": [*range(1, 27)],
+        "P1-rev1": [*range(1, 27)],
+    }
+
+
+def test_a_pin_with_another_job_says_which_in_two_words_and_in_a_sentence() -> None:
+    jobs = {pin.line: pin.job for pin in header.pins("J8") if pin.job}
+    assert jobs == {
+        **dict.fromkeys(("GPIO0", "GPIO1"), "HAT identity"),
+        **dict.fromkeys(("GPIO2", "GPIO3"), "I²C bus"),
+        **dict.fromkeys(("GPIO14", "GPIO15"), "serial port"),
+        **dict.fromkeys(("GPIO7", "GPIO8", "GPIO9", "GPIO10", "GPIO11"), "SPI bus"),
+    }
+    assert all(pin.warning == warning(pin.line) for pin in header.pins("J8") if pin.line)
+    assert not any(pin.job or pin.warning for pin in header.pins("J8") if not pin.line)
+
+
+def test_the_chip_pulls_the_first_nine_lines_up_and_the_others_down() -> None:
+    assert [line for line in header.LINES if header.is_pulled_up(line)] == [f"GPIO{number}" for number in range(9)]
+
+
+def test_the_firmware_can_drive_a_line_to_its_off_level() -> None:
+    assert header.off_in_config_txt("GPIO17", is_active_low=True) == "gpio=17=op,dh"
+    assert header.off_in_config_txt("GPIO5", is_active_low=False) == "gpio=5=op,dl"
