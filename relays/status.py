@@ -155,6 +155,11 @@ class House:
         return any(board.is_simulated for board in self.boards)
 
     @property
+    def lit(self) -> int:
+        """How many relays are on."""
+        return sum(relay.actual is True for relay in self.relays)
+
+    @property
     def fingerprint(self) -> str:
         """Differs once anything shown differs: a page tells by it whether it is up to date."""
         return f"{crc32(repr(self).encode()):08x}"

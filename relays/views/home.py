@@ -1,16 +1,18 @@
 from collections.abc import Callable
 from datetime import timedelta
-from itertools import groupby
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.urls import Resolver404, resolve
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import reswap, retarget, trigger_client_event
 
 from accounts.models import User
-from relays import clock, door, durations, plan
+from relays import cards, door, durations, status
 from relays.door import RelayError
-from relays.models import Board, Event, Relay, Room
+from relays.models import Event, Relay, Room
 
 WAIT = 1.5
 """How long a page waits (seconds) to see a switch carried out."""
@@ -18,40 +20,34 @@ WAIT = 1.5
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    relays = list(Relay.objects.by_room())
-    boards = list(Board.objects.enabled().all())
-    now = clock.now()
-    waits = {board.pk: plan.plan(board.as_seen(board.rows(), now), now).waits for board in boards}
-    rows = [(relay, _words(waits[relay.board_id].get(relay.pk), now)) for relay in relays]
+    house = status.house()
+    may_switch = request.user.has_perm("relays.switch_relay")
     context = {
-        "rooms": [(room, list(group)) for room, group in groupby(rows, key=lambda row: row[0].room)],
-        "boards": boards,
-        "silent": [board for board in boards if not board.is_served],
-        "is_stopped": any(board.is_stopped for board in boards),
-        "has_board": bool(boards),
-        "may_switch": request.user.has_perm("relays.switch_relay"),
+        "house": house,
+        "notices": cards.notices(house, may_switch),
+        "rooms": [
+            (name, room, [cards.card(relay, may_switch) for relay in relays])
+            for name, room, relays in status.rooms(house.relays)
+        ],
+        "may_switch": may_switch,
+        "may_add": request.user.has_perm("relays.add_relay"),
     }
     return render(request, "relays/home.html", context)
 
 
-def _words(wait: plan.Wait | None, now: clock.Now) -> str:
-    if wait is None:
-        return ""
-    return f"in {durations.words(round(wait.until - now.boot, 1))}, {wait.why}" if wait.until else wait.why
-
-
 @require_POST
 def switch(request: HttpRequest, slug: str) -> HttpResponse:
-    """Switch a relay: ``on`` is on or off, ``lasting`` a duration or empty."""
+    """Switch a relay: ``on`` is on or off, ``lasting`` a duration or empty; a duration alone means on."""
     relay = get_object_or_404(Relay.objects.select_related("board"), slug=slug)
     return _carry_out(request, relay, lambda user: _switch(relay, request, user))
 
 
 def _switch(relay: Relay, request: HttpRequest, user: User) -> Event:
-    on = request.POST.get("on", "")
+    lasting = request.POST.get("lasting", "")
+    on = request.POST.get("on", "on" if lasting.strip() else "")
     if on not in ("on", "off"):
         raise RelayError("bad_request", "Say on or off.")
-    return relay.switch(on == "on", by=user, via=Event.Via.PAGE, lasting=_lasting(request.POST.get("lasting", "")))
+    return relay.switch(on == "on", by=user, via=Event.Via.PAGE, lasting=_lasting(lasting))
 
 
 def _lasting(text: str) -> timedelta | None:
@@ -68,16 +64,18 @@ def press(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _carry_out(request: HttpRequest, relay: Relay, ask: Callable[[User], Event]) -> HttpResponse:
-    """Ask, wait a moment for the pin, say what became of it, and show the page."""
+    """Ask, wait a moment for the pin, say what became of it, and show the page, or what changed on it."""
     try:
         outcome = door.wait_for(ask(_user(request)), WAIT)
     except RelayError as error:
         messages.error(request, error.sentence)
-        return redirect("relays:home")
-    if outcome.word != Event.Outcome.APPLIED:
-        reason = f": {outcome.sentence}" if outcome.sentence else ""
-        messages.warning(request, f"{relay.name}: {outcome.word}{reason}.")
-    return redirect("relays:home")
+    else:
+        # A live page shows on the card that something is under way, and for how long that is true.
+        is_shown = outcome.word == "pending" and _is_live(request)
+        if outcome.word != Event.Outcome.APPLIED and not is_shown:
+            reason = f": {outcome.sentence}" if outcome.sentence else ""
+            messages.warning(request, f"{relay.name}: {outcome.word}{reason}.")
+    return _answer(request, relay)
 
 
 @require_POST
@@ -87,7 +85,7 @@ def room_off(request: HttpRequest) -> HttpResponse:
     room = Room.objects.filter(pk=text).first() if text.isdecimal() else None
     if text and room is None:
         messages.error(request, "There is no such room.")
-        return redirect("relays:home")
+        return _answer(request)
     events = []
     for relay in Relay.objects.enabled().filter(room=room).on():
         try:
@@ -96,7 +94,7 @@ def room_off(request: HttpRequest) -> HttpResponse:
             messages.error(request, error.sentence)
     for event in events:
         door.wait_for(event, WAIT / len(events))
-    return redirect("relays:home")
+    return _answer(request)
 
 
 @require_POST
@@ -107,7 +105,7 @@ def stop(request: HttpRequest) -> HttpResponse:
         messages.error(request, error.sentence)
     else:
         messages.warning(request, left or "Everything is stopped. Nothing can be switched on until you reset it.")
-    return redirect("relays:home")
+    return _answer(request)
 
 
 def reset_stop(request: HttpRequest) -> HttpResponse:
@@ -126,3 +124,31 @@ def reset_stop(request: HttpRequest) -> HttpResponse:
 def _user(request: HttpRequest) -> User:
     assert isinstance(request.user, User)  # LoginRequiredMiddleware lets nobody else through
     return request.user
+
+
+def _is_live(request: HttpRequest) -> bool:
+    """Whether static/live.js asks, which keeps the page and wants only what changed on it."""
+    return bool(request.htmx)  # type: ignore[attr-defined]  # HtmxMiddleware's
+
+
+def _answer(request: HttpRequest, relay: Relay | None = None) -> HttpResponse:
+    """After a request to a relay: back to the page with the button, or to a live one its card and the messages."""
+    if not _is_live(request):
+        return redirect(_back(request))
+    answer = HttpResponse(render_to_string("_messages.html", {"is_answer": True}, request))
+    row = Relay.objects.select_related("board", "room", "wanted_by").filter(pk=relay.pk).first() if relay else None
+    if row is None:
+        return trigger_client_event(answer, "refresh")
+    shown = status.of(row)
+    answer.write(cards.card(shown, request.user.has_perm("relays.switch_relay")))
+    return reswap(retarget(answer, f"#relay-{row.pk}"), "outerHTML")
+
+
+def _back(request: HttpRequest) -> str:
+    """The page on which the button stood; home where that is none of ours."""
+    path = request.POST.get("back", "")
+    try:
+        is_known = resolve(path).view_name in ("relays:home", "relays:detail")
+    except Resolver404:
+        is_known = False
+    return path if is_known and path.startswith("/") and not path.startswith("//") else "relays:home"

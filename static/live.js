@@ -1,0 +1,228 @@
+// Keeps an open page true. The server pushes what changed (GET /live); where streams do not get through, the page asks
+// every few seconds. Everything here is a convenience: without it each button is a form and each page tells the truth
+// of the moment it was loaded.
+"use strict";
+
+const LIVE = "#live";
+const SILENT_AFTER = 10_000; // the server beats every 4 s
+const ASK_EVERY = 4_000;
+const STREAM_AGAIN_AFTER = 30_000;
+const REFRESH_EVERY = 600_000; // so that “yesterday 18:00” is right on a page left open for days
+
+const find = (selector) => document.querySelector(selector);
+
+// --- what is on the page ---------------------------------------------------------------------------------------------
+
+let seen = find(LIVE)?.dataset.seen ?? "";
+
+// Menus and faults that somebody opened stay open when what they stand in is drawn anew. (htmx keeps the focus.)
+function swap(target, html, style = "outerHTML") {
+  const open = [...document.querySelectorAll("details[open][id]")].map((one) => one.id);
+  htmx.swap(target, html, { swapStyle: style, swapDelay: 0, settleDelay: 0 });
+  reopen(open);
+  tell();
+}
+
+function reopen(ids) {
+  for (const id of ids) document.getElementById(id)?.setAttribute("open", "");
+}
+
+function tell() {
+  const lit = find("#lit");
+  if (lit && !find(LIVE).dataset.relay) lit.textContent = document.querySelectorAll(".relay.lit").length;
+  tick();
+}
+
+// The live region, fetched and drawn anew; says whether the site answered.
+async function refresh() {
+  if (!find(LIVE)) return ping();
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (answer.redirected) location.reload(); // signed out
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(LIVE);
+    if (!page) return answer.ok;
+    seen = page.dataset.seen ?? seen;
+    swap(LIVE, page.outerHTML);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function ping() {
+  try {
+    return (await fetch("/healthz")).ok;
+  } catch {
+    return false;
+  }
+}
+
+// --- the stream ------------------------------------------------------------------------------------------------------
+
+let stream = null;
+let heardAt = 0;
+let hasOpened = false;
+let streamAgainAt = 0;
+let isAsking = false;
+
+function listen() {
+  close();
+  hasOpened = false;
+  heardAt = performance.now();
+  stream = new EventSource(`/live?seen=${encodeURIComponent(seen)}`);
+  const on = (name, act) =>
+    stream.addEventListener(name, (event) => {
+      heard();
+      if (event.lastEventId) seen = event.lastEventId;
+      act(JSON.parse(event.data || "{}"));
+    });
+  stream.onopen = () => {
+    hasOpened = true;
+    heard();
+  };
+  stream.onerror = gone;
+  on("beat", () => {});
+  on("card", draw);
+  on("notices", ({ html, is_stale }) => {
+    find(LIVE)?.classList.toggle("stale", is_stale);
+    if (find("#notices")) swap("#notices", html);
+  });
+  on("refresh", refresh);
+  on("bye", () => location.reload());
+}
+
+function draw({ id, html }) {
+  const card = find(`#relay-${id}`);
+  if (card) swap(card, html);
+  if (find(LIVE)?.dataset.relay === String(id)) soon();
+}
+
+// What else stands on a relay's page follows from its Events: fetched after the last of a burst.
+let waiting = 0;
+function soon() {
+  clearTimeout(waiting);
+  waiting = setTimeout(refresh, 300);
+}
+
+function close() {
+  stream?.close();
+  stream = null;
+}
+
+function heard() {
+  heardAt = performance.now();
+  lost(false);
+}
+
+// An error tells nothing of its cause: a restart, a network that went, or too many streams of this session (204).
+function gone() {
+  close();
+  streamAgainAt = hasOpened ? 0 : performance.now() + STREAM_AGAIN_AFTER;
+  ask();
+}
+
+// Without a stream: ask, and tell by the answer whether the connection is lost.
+async function ask() {
+  if (stream || isAsking || document.hidden) return;
+  isAsking = true;
+  const isThere = await refresh();
+  isAsking = false;
+  lost(!isThere);
+  if (isThere && !document.hidden && performance.now() >= streamAgainAt) listen();
+}
+
+function lost(is) {
+  const bar = find("#lost");
+  if (bar && bar.hidden === is) {
+    bar.hidden = !is;
+    document.body.classList.toggle("lost", is);
+  }
+}
+
+// A browser allows six connections to a host: a hidden tab leaves its own to others.
+document.addEventListener("visibilitychange", () => (document.hidden ? close() : ask()));
+addEventListener("pagehide", close);
+addEventListener("pageshow", (event) => event.persisted && ask());
+
+setInterval(() => {
+  if (stream && performance.now() - heardAt > SILENT_AFTER) gone();
+  else ask();
+}, ASK_EVERY);
+setInterval(() => document.hidden || refresh(), REFRESH_EVERY);
+document.hidden || listen();
+
+// --- switching -------------------------------------------------------------------------------------------------------
+
+// Buttons of the one form of all switches. Not htmx's own requests: those hang on the button, and the stream has often
+// drawn its card anew before the answer is there.
+document.addEventListener("submit", async (event) => {
+  const button = event.submitter;
+  if (event.target.id !== "door" || !button) return;
+  event.preventDefault();
+  const form = new FormData(event.target);
+  if (button.name) form.set(button.name, button.value);
+  button.setAttribute("aria-busy", "true");
+  button.closest("details")?.removeAttribute("open");
+  try {
+    const answer = await fetch(button.formAction, { method: "POST", body: form, headers: { "HX-Request": "true" } });
+    if (answer.redirected || answer.status === 403) return location.reload(); // signed out: the page leads to sign-in
+    if (!answer.ok) throw new Error(`the site answered ${answer.status}`);
+    const target = answer.headers.get("HX-Retarget");
+    swap((target && find(target)) || document.body, await answer.text(), target && find(target) ? "outerHTML" : "none");
+    if (!target || find(LIVE)?.dataset.relay) refresh();
+  } catch (error) {
+    say(`Not known whether that was done: ${error.message}. Look at the state, and try again.`);
+    ask();
+  }
+  button.removeAttribute("aria-busy");
+});
+
+function say(sentence) {
+  const line = document.createElement("li");
+  line.className = "error";
+  line.textContent = sentence;
+  find("#messages").replaceChildren(line);
+}
+
+// A menu closes when something else is touched, and by Escape.
+document.addEventListener("click", ({ target }) => {
+  for (const menu of document.querySelectorAll("details[name][open]")) if (!menu.contains(target)) menu.open = false;
+});
+document.addEventListener("keydown", ({ key }) => {
+  const menu = key === "Escape" && find("details[name][open]");
+  if (menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+// --- what ticks ------------------------------------------------------------------------------------------------------
+
+// Counted from when it was drawn: the clock of a phone is not the clock of the house.
+const drawn = new WeakMap();
+
+function tick() {
+  for (const one of document.querySelectorAll("[data-left], [data-for]")) {
+    if (!drawn.has(one)) drawn.set(one, performance.now());
+    const passed = (performance.now() - drawn.get(one)) / 1000;
+    one.textContent = one.dataset.left ? countdown(one.dataset.left - passed) : age(Number(one.dataset.for) + passed);
+  }
+}
+
+const two = (number) => String(number).padStart(2, "0");
+
+function countdown(seconds) {
+  const left = Math.max(0, Math.round(seconds));
+  const [days, hours] = [Math.floor(left / 86400), Math.floor(left / 3600) % 24];
+  const [minutes, rest] = [Math.floor(left / 60) % 60, two(left % 60)];
+  if (days) return `${days} d ${two(hours)}:${two(minutes)}`;
+  return hours ? `${hours}:${two(minutes)}:${rest}` : `${minutes}:${rest}`;
+}
+
+function age(seconds) {
+  if (seconds < 120) return `${Math.floor(seconds)} s`;
+  return seconds < 7200 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`;
+}
+
+setInterval(tick, 1000);
+tick();
