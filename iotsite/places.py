@@ -97,6 +97,12 @@ def this_machines_zone() -> str:
     return name if found else "UTC"
 
 
+def names_of(machine: str) -> list[str]:
+    """What a browser may call the machine with this host name: from itself, and in its network."""
+    short = machine.split(".")[0]
+    return list(dict.fromkeys(["localhost", machine, short, f"{short}.local"]))
+
+
 def write_whole(path: Path, content: dict[str, Any]) -> None:
     """Replace a small file in one step: whoever reads it, even after a kill, sees the old or the new."""
     draft = path.with_name(f".{path.name}-{os.getpid()}")

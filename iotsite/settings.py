@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import environ
+from csp.constants import NONE, SELF
 
 from iotsite import places
 
@@ -17,6 +18,7 @@ env = environ.Env(
     RUN_DIR=(str, ""),
     ALLOWED_HOSTS=(list, []),
     CSRF_TRUSTED_ORIGINS=(list, []),
+    HTTPS=(bool, False),
     TIME_ZONE=(str, places.this_machines_zone()),
     LOG_LEVEL=(str, "INFO"),
 )
@@ -30,9 +32,11 @@ try:
 except places.PlaceError as error:
     sys.exit(f"iotsite: {error}")
 
-HOSTNAME = socket.gethostname()
-ALLOWED_HOSTS: list[str] = ["localhost", "127.0.0.1", "[::1]", HOSTNAME, f"{HOSTNAME}.local", *env("ALLOWED_HOSTS")]
+# iotsite/hosts.py lets in these, and any address in numbers, which Django's own check cannot say.
+HOST_NAMES: list[str] = [*places.names_of(socket.gethostname()), *env("ALLOWED_HOSTS")]
+ALLOWED_HOSTS = ["*"]
 CSRF_TRUSTED_ORIGINS: list[str] = env("CSRF_TRUSTED_ORIGINS")
+CSRF_FAILURE_VIEW = "iotsite.errors.csrf_failure"
 
 INSTALLED_APPS = [
     # Not the plain admin: that one imports every app's admin at each start of a command line.
@@ -42,6 +46,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "csp",
     "django_filters",
     "django_htmx",
     "lucide",
@@ -52,6 +57,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "iotsite.headers.HeadersMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "iotsite.hosts.HostMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -61,7 +70,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 
@@ -119,10 +127,37 @@ STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 
+# No inline script or style, nothing from elsewhere, on any page, the admin's too.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
 X_FRAME_OPTIONS = "DENY"
-SESSION_COOKIE_HTTPONLY = True
-CSRF_COOKIE_HTTPONLY = True
+# Not stricter: with no-referrer a browser sends “Origin: null” with our own forms.
 SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_AGE = 30 * 24 * 3600
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# Not in the session: that would be written to the database when a page shows them.
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+
+# Behind a reverse proxy that speaks HTTPS and says so; without it plain HTTP, for a network at home.
+HTTPS: bool = env("HTTPS")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # asked on this machine, without the proxy
+SECURE_HSTS_SECONDS = 30 * 24 * 3600 if HTTPS else 0
+# The other names of a domain, and what is built into browsers for years, are not for this site to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"] if HTTPS else []
 
 LOGGING = {
     "version": 1,

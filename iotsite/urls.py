@@ -1,7 +1,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from iotsite import health
+from iotsite import errors, health
 from iotsite.admin import sign_in
 
 admin.autodiscover()
@@ -14,3 +14,8 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]
+
+handler400 = errors.bad_request
+handler403 = errors.forbidden
+handler404 = errors.not_found
+handler500 = errors.server_error

@@ -17,3 +17,4 @@ DATABASES = {  # the tests' own database lives in memory; tests of several proce
     "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+HOST_NAMES = [*HOST_NAMES, "testserver"]  # noqa: F405
