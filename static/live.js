@@ -28,8 +28,8 @@ function reopen(ids) {
 }
 
 function tell() {
-  const lit = find("#lit");
-  if (lit && !find(LIVE).dataset.relay) lit.textContent = document.querySelectorAll(".relay.lit").length;
+  const lit = find(`${LIVE} #lit`);
+  if (lit) lit.textContent = document.querySelectorAll(".relay.lit").length;
   tick();
 }
 
@@ -153,11 +153,11 @@ document.hidden || listen();
 
 // --- switching -------------------------------------------------------------------------------------------------------
 
-// Buttons of the one form of all switches. Not htmx's own requests: those hang on the button, and the stream has often
+// Buttons of the one form of all switches, and forms that ask for the same. Not htmx's own requests: those hang on the button, and the stream has often
 // drawn its card anew before the answer is there.
 document.addEventListener("submit", async (event) => {
   const button = event.submitter;
-  if (event.target.id !== "door" || !button) return;
+  if (!event.target.matches("#door, .door") || !button) return;
   event.preventDefault();
   const form = new FormData(event.target);
   if (button.name) form.set(button.name, button.value);

@@ -48,6 +48,15 @@ def countdown(left: timedelta | float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+@register.filter
+def hours(duration: timedelta) -> str:
+    """How long something ran in all: 40 s, 12 min, 3.5 h, 1,204 h."""
+    seconds = duration.total_seconds()
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.{1 if seconds < 360_000 else 0}f} h"
+
+
 @register.simple_tag
 @cache
 def icon(name: str, size: int = 24) -> SafeString:
