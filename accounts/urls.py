@@ -1,15 +1,13 @@
-from django.contrib.auth import views
-from django.urls import path, reverse_lazy
+from django.contrib.auth.views import LogoutView
+from django.urls import path
+
+from accounts import views
 
 app_name = "accounts"
 urlpatterns = [
-    path("sign-in/", views.LoginView.as_view(template_name="account/sign_in.html"), name="sign_in"),
-    path("sign-out/", views.LogoutView.as_view(), name="sign_out"),
-    path(
-        "password/",
-        views.PasswordChangeView.as_view(
-            template_name="account/password.html", success_url=reverse_lazy("relays:home")
-        ),
-        name="password",
-    ),
+    path("", views.account, name="account"),
+    path("tokens/<int:pk>/revoke", views.revoke, name="revoke"),
+    path("password/", views.ChangePassword.as_view(), name="password"),
+    path("sign-in/", views.SignIn.as_view(), name="sign_in"),
+    path("sign-out/", LogoutView.as_view(), name="sign_out"),
 ]

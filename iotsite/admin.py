@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, models
 from django.db.models import ProtectedError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
@@ -25,6 +26,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         messages.error(request, f"{request.user} may not use the admin: sign in as somebody who may.")
     return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
+
+
+def change_password(request: HttpRequest) -> HttpResponse:
+    """Nor has it a page of its own where one's old password is asked for."""
+    return redirect("accounts:password")
 
 
 class CarefulAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time

@@ -1,16 +1,22 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from iotsite import errors, health
-from iotsite.admin import sign_in
+from iotsite import errors, health, live
+from iotsite.admin import change_password, sign_in
+from iotsite.api import api
+from relays.api import router
 
 admin.autodiscover()
+api.add_router("", router)
 
 urlpatterns = [
     path("", include("relays.urls")),
     path("account/", include("accounts.urls")),
     path("admin/login/", sign_in),
+    path("admin/password_change/", change_password),
     path("admin/", admin.site.urls),
+    path("api/", api.urls),
+    path("live", live.live, name="live"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]

@@ -6,6 +6,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from pytest_django import Settings
 
+from accounts import guard
 from accounts.models import User
 from relays import clock
 from relays.models import Board, Relay
@@ -15,6 +16,12 @@ from tests.site import Site, make_site, migrated_database
 @pytest.fixture(scope="session")
 def template_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return migrated_database(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(autouse=True)
+def _nobody_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit on guessing starts anew: it is one for the whole process."""
+    monkeypatch.setattr(guard, "attempts", guard.Guard())
 
 
 @pytest.fixture
