@@ -5,8 +5,13 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import DatabaseError
+from django.db.models import Max
 
+from accounts.models import User
+from iotsite import database
 from relays import durations
+from relays.models import Board, Event, Interlock, Relay, Room
 
 SHOWN_AT = {
     "board_driver_known": "driver",
@@ -58,6 +63,8 @@ class EditedForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
         if field is None and hasattr(error, "error_dict"):
             for refusal in error.error_dict.pop(NON_FIELD_ERRORS, []):
                 super().add_error(self._field_of(refusal), refusal)
+            for unshown in error.error_dict.keys() - self.fields.keys():
+                super().add_error(None, error.error_dict.pop(unshown))
         super().add_error(field, error)
 
     def _field_of(self, refusal: ValidationError) -> str | None:
@@ -66,6 +73,97 @@ class EditedForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
                 field = SHOWN_AT.get(constraint.name)
                 return field if field in self.fields else None
         return None
+
+
+class PageForm(EditedForm):
+    """What the site's own pages add and edit. Checks the whole row, not only the fields it shows."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, label_suffix="", **options)
+
+    def _get_validation_exclusions(self) -> set[str]:
+        return {name for name in super()._get_validation_exclusions() if name in self.fields}  # type: ignore[misc]
+
+    def prepare(self) -> None:
+        """What has to be written before the row itself, in the same transaction."""
+
+    def save_by(self, user: User) -> bool:
+        """Save the checked form; False, with the reason at its field, where that cannot be by now."""
+        try:
+            with database.writing():
+                self.prepare()
+                self.instance.save_edited(by=user, via=Event.Via.PAGE)
+        except ValidationError as error:
+            self.add_error(None, error)
+        except DatabaseError as error:
+            self.add_error(None, f"Nothing was changed, the database cannot be written: {error}.")
+        return not self.errors
+
+
+class BoardForm(PageForm):
+    class Meta:
+        model = Board
+        fields = ["name", "driver", "header"]
+
+
+class RelayForm(PageForm):
+    """A new relay: where it is wired and what it is; its rules can wait."""
+
+    room_name = forms.CharField(
+        label="Room",
+        required=False,
+        max_length=60,
+        help_text="Choose one or write a new one; may be left empty.",
+        widget=forms.TextInput(attrs={"list": "rooms", "autocomplete": "off"}),
+    )
+    line = forms.CharField(error_messages={"required": "Choose a line on the drawing."})
+    polarity = forms.ChoiceField(
+        choices=Relay.Polarity.choices,
+        widget=forms.RadioSelect,
+        error_messages={"required": "Say at which level it is on; if in doubt take active-low, and try it."},
+    )
+    pulse = DurationField(required=False, help_text="How long a press of a momentary relay lasts: 100ms to 10s.")
+
+    class Meta:
+        model = Relay
+        fields = ["name", "line", "kind", "polarity", "mode", "pulse", "slug"]
+        error_messages = {"name": {"required": "Say what it switches."}}
+        labels = {"slug": "Name in addresses"}
+        help_texts = {"kind": "It gets a picture by that."}
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance.room:
+            self.initial["room_name"] = self.instance.room.name
+        self.rooms = list(Room.objects.values_list("name", flat=True))
+
+    def prepare(self) -> None:
+        """Find its room, or make it, as the last one."""
+        name = self.cleaned_data["room_name"]
+        room = Room.objects.filter(name__iexact=name).first() if name else None
+        if name and room is None:
+            last = Room.objects.aggregate(last=Max("position"))["last"] or 0
+            room = Room.objects.create(name=name, position=min(last + 1, 32767))
+        self.instance.room = room
+
+
+class RelayEditForm(RelayForm):
+    """Everything that may be edited of a relay."""
+
+    max_on = DurationField(label="Longest on", required=False, help_text="It is switched off after so long.")
+    min_on = DurationField(label="Shortest on", required=False, help_text="Once on, it stays on for so long.")
+    min_off = DurationField(label="Shortest off", required=False, help_text="Once off, it stays off for so long.")
+
+    class Meta(RelayForm.Meta):
+        fields = [
+            *RelayForm.Meta.fields,
+            *("position", "is_enabled", "power_up", "on_stop", "on_lost", "max_on", "min_on", "min_off", "interlock"),
+        ]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["interlock"].queryset = Interlock.objects.filter(board=self.instance.board)  # type: ignore[attr-defined]
+        self.fields["interlock"].empty_label = "none"  # type: ignore[attr-defined]
 
 
 class LockForm(forms.Form):

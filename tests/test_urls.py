@@ -41,6 +41,7 @@ WORDS = {
     "<path:object_id>": "1",
     "<path:content_type_id>": "1",
     "<id>": "1",
+    "<int:pk>": "1",
     "(?P<url>.*)": "nowhere",
 }
 

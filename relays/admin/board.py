@@ -7,7 +7,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 
-from relays import header
+from relays import wiring
 from relays.admin.edited import EditedAdmin, Sections, moment
 from relays.models import Board
 
@@ -18,6 +18,9 @@ class BoardAdmin(EditedAdmin):
     list_filter = ["driver", "is_enabled"]
     search_fields = ["name"]
     readonly_fields = ["state", "wiring", "config_txt"]
+
+    class Media:
+        css = {"all": ["header.css"]}
 
     def sections(self, row: Board | None) -> Sections:
         fields = ["name", "driver", "header", "is_enabled", "ons_per_second"]
@@ -72,12 +75,7 @@ class BoardAdmin(EditedAdmin):
 
     @admin.display(description="header")
     def wiring(self, board: Board) -> str:
-        relays = list(board.relays.all())
-        rows = []
-        for pin, number in sorted(header.PINS[board.header].items()):
-            line = f"GPIO{number}"
-            rows.append((pin, line, [relay for relay in relays if relay.line == line], header.warning(line)))
-        return render_to_string("admin/relays/board/_wiring.html", {"rows": rows})
+        return render_to_string("admin/relays/board/_wiring.html", {"places": wiring.places(board)})
 
     @admin.display(description="lines for config.txt")
     def config_txt(self, board: Board) -> str:

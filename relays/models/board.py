@@ -8,7 +8,6 @@ from django.db.models import Q
 
 from relays import header, plan, runfiles
 from relays.clock import Now
-from relays.header import Pin
 from relays.models.edits import EditedModel
 
 if TYPE_CHECKING:
@@ -147,8 +146,3 @@ class Board(EditedModel):
         """The lines for config.txt that keep its relays off while the Pi boots, before any program runs."""
         wired = sorted(self.relays.filter(is_enabled=True), key=lambda relay: header.number_of(relay.line))
         return [header.off_in_config_txt(relay.line, is_active_low=relay.is_active_low) for relay in wired]
-
-    def wiring(self) -> "list[tuple[Pin, list[Relay]]]":
-        """Every pin of its header with the relays wired to it, the enabled one first."""
-        relays = sorted(self.relays.all(), key=lambda relay: not relay.is_enabled)
-        return [(pin, [relay for relay in relays if relay.line == pin.line]) for pin in header.pins(self.header)]

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 GUARDED = ("line", "board", "polarity", "mode", "is_enabled", "interlock")
 """What cannot change while the relay is on, or wanted on."""
 
+RESERVED_SLUGS = ("add",)
+"""What stands in the place of a slug in the addresses of the site's own pages."""
+
 
 class RelayQuerySet(models.QuerySet["Relay"]):
     def enabled(self) -> "RelayQuerySet":
@@ -32,9 +35,18 @@ class RelayQuerySet(models.QuerySet["Relay"]):
         """On, or wanted on."""
         return self.filter(Q(wanted=True) | Q(actual=True))
 
+    def at_hand(self) -> "RelayQuerySet":
+        """Each with what is told of it: its room, board, interlock and who switched it."""
+        return self.select_related("room", "board", "interlock", "wanted_by")
+
     def by_room(self) -> "RelayQuerySet":
-        """The enabled relays as the home page shows them, with their room and board at hand."""
-        return self.enabled().select_related("room", "board", "interlock", "wanted_by")
+        """The enabled relays as the home page shows them."""
+        return self.enabled().at_hand()
+
+    def beside(self, relay: int | str) -> "RelayQuerySet":
+        """All relays on the board of one, itself included: what the door has to look at. By number or slug."""
+        one = {"board__relays__slug": relay} if isinstance(relay, str) else {"board__relays": relay}
+        return self.filter(**one).select_related("board", "interlock").order_by()
 
     def with_last_event(self) -> "RelayQuerySet":
         """Each with ``last_event``, the number of the newest Event it has."""
@@ -279,8 +291,10 @@ class Relay(EditedModel):
 
     def _clean_slug(self) -> None:
         self.slug = self.slug or slugify(self.name)
-        if not self.slug:
+        if not self.slug and self.name:
             raise ValidationError({"slug": "The name has no letter for an address: write a slug, like porch-lamp."})
+        if self.slug.lower() in RESERVED_SLUGS:
+            raise ValidationError({"slug": f"“{self.slug}” is the address of a page of this site: write another slug."})
 
     @property
     def is_active_low(self) -> bool:

@@ -16,6 +16,7 @@ from iotsite import database
 from relays import clock
 from relays.admin import relay as relay_admin
 from relays.models import Board, Event, Interlock, Relay, Room
+from tests.relays import reading
 
 LIST = "/admin/relays/relay/"
 
@@ -521,10 +522,13 @@ def test_the_boards_page_says_what_is_wired_where(as_owner: Client, pump: Relay)
     Relay.objects.create(
         name="Fan", slug="fan", board=pump.board, line="GPIO2", polarity="active-high", is_enabled=False
     )
-    shown = text(as_owner.get(page(pump.board)))
-    assert "11 GPIO17 Pump (active-low)" in shown
-    assert "3 GPIO2 Fan (disabled, active-high) GPIO2 is the I2C bus, with fixed pull-ups of its own" in shown
-    assert "40 GPIO21" in shown
+    response = as_owner.get(page(pump.board))
+    assert f'<a href="{page(pump)}"><bdi>Pump</bdi></a>' in response.content.decode()
+    shown = reading.text(response)
+    assert "Pin 11: GPIO17 Pump active-low" in shown
+    assert "Pin 3: GPIO2 I²C bus Fan active-high, disabled" in shown
+    assert "GPIO2 is the I2C bus, with fixed pull-ups of its own: choose another line if you can." in shown
+    assert "Pin 40: GPIO21 free" in shown
 
 
 def test_the_boards_page_has_the_lines_for_config_txt_ready_to_copy(as_owner: Client, pump: Relay) -> None:
