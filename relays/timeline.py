@@ -143,24 +143,25 @@ def _merged(found: Sequence[Span], shown: Shown, thin: timedelta) -> Iterator[Sp
         yield last
 
 
-def _bar(span: Span, start: datetime, whole: float) -> Bar:
+def _bar(span: Span, start: datetime, end: datetime) -> Bar:
+    whole = (end - start).total_seconds()
     x = (span.start - start).total_seconds() / whole * 100
     width = max(THINNEST, span.duration.total_seconds() / whole * 100)
-    return Bar(round(min(x, 100 - width), 2), round(width, 2), span.shown, _sentence(span))
+    return Bar(round(min(x, 100 - width), 2), round(width, 2), span.shown, _sentence(span, is_now=span.end == end))
 
 
-def _sentence(span: Span) -> str:
+def _sentence(span: Span, *, is_now: bool) -> str:
     begun = moments.words(span.start)
     if span.shown is Shown.FAULT:
         return f"{begun}: fault: {span.words}" if span.times == 1 else f"From {begun}: {_times(span.times)} at fault"
-    ended = moments.words(span.end)
+    time = f"since {begun}" if is_now else f"{begun} to {moments.words(span.end)}"
     lasted = durations.words(_round(span.lasted))
     if span.shown is Shown.LEFT_OUT:
-        return f"{begun} to {ended}: not drawn, too much happened since"
+        return f"{time}: not drawn, too much happened since"
     what = "on" if span.shown is Shown.ON else "not known"
     if span.times > 1:
-        return f"{begun} to {ended}: {what} {_times(span.times)}, {lasted} in all"
-    return f"{begun} to {ended}: {what} for {lasted}{f', {span.words}' if span.shown is Shown.ON else ''}"
+        return f"{time}: {what} {_times(span.times)}, {lasted} in all"
+    return f"{time}: {what} for {lasted}{f', {span.words}' if span.shown is Shown.ON else ''}"
 
 
 def _times(number: int) -> str:

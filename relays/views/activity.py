@@ -97,6 +97,7 @@ def activity(request: HttpRequest) -> HttpResponse:
     found = EventFilter(request.GET, Event.objects.all())
     is_valid = found.form.is_valid()
     events, older = found.newest(PAGE) if is_valid else ([], None)
+    found.form.label_suffix = ""
     context = {
         "form": found.form,
         "events": events,
