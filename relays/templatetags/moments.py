@@ -49,6 +49,12 @@ def countdown(left: timedelta | float) -> str:
 
 
 @register.filter
+def seconds(left: float) -> str:
+    """For static/live.js to count on from."""
+    return f"{left:.1f}"
+
+
+@register.filter
 def hours(duration: timedelta) -> str:
     """How long something ran in all: 40 s, 12 min, 3.5 h, 1,204 h."""
     seconds = duration.total_seconds()
