@@ -68,6 +68,11 @@ def test_a_real_board_tells_what_its_kernel_does(
     assert kernel.sentence(keeps) in page(as_viewer, board)
 
 
+@pytest.mark.parametrize("number", ["2", "9" * 30])
+def test_a_board_that_is_not_there_is_not_found(as_viewer: Client, board: Board, number: str) -> None:
+    assert as_viewer.get(f"/boards/{number}/").status_code == 404
+
+
 def test_only_those_who_may_are_led_on(as_viewer: Client, as_owner: Client, client: Client, board: Board) -> None:
     assert "Edit it in the admin" in page(as_viewer, board)
     assert "Add a relay" not in page(as_viewer, board)

@@ -75,6 +75,7 @@ def test_a_relay_is_removed_by_disabling_it(as_owner: Client, pump: Relay) -> No
         ({"max_on": "31d"}, "max_on", "“31d” is too long: at most 30 days."),
         ({"min_off": "soon"}, "min_off", "“soon” is not a duration: write it like 500ms, 90s, 10m or 2h30m."),
         ({"position": "-1"}, "position", "Ensure this value is greater than or equal to 0."),
+        ({"position": "9" * 30}, "position", "Ensure this value is less than or equal to 9223372036854775807."),
         ({"power_up": "maybe"}, "power_up", "Select a valid choice. maybe is not one of the available choices."),
         ({"interlock": "99"}, "interlock", "Select a valid choice. That choice is not one of the available choices."),
     ],
