@@ -9,7 +9,12 @@ from accounts import guard, known
 from accounts.models import Token, User
 
 
-class SignInForm(django_forms.AuthenticationForm):
+class CalmForm(forms.Form):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"label_suffix": ""} | options)
+
+
+class SignInForm(CalmForm, django_forms.AuthenticationForm):
     wait = 0
     """Seconds after which to try again, where there were too many attempts."""
 
@@ -27,7 +32,7 @@ class SignInForm(django_forms.AuthenticationForm):
         return super().clean()
 
 
-class PasswordForm(django_forms.PasswordChangeForm):
+class PasswordForm(CalmForm, django_forms.PasswordChangeForm):
     wait = 0
 
     @sensitive_variables("old_password")
@@ -38,13 +43,13 @@ class PasswordForm(django_forms.PasswordChangeForm):
         return super().clean_old_password()
 
 
-class TokenForm(forms.Form):
+class TokenForm(CalmForm):
     """A new token: how it is called, what it may, how long it lasts."""
 
     NEVER = "never"
 
     name = forms.CharField(max_length=60, help_text="What uses it, like “Home Assistant”.")
-    scope = forms.ChoiceField(label="What it may do", choices=Token.Scope.choices, initial=Token.Scope.READ)
+    scope = forms.ChoiceField(label="What it may do", choices=Token.Scope, initial=Token.Scope.READ)
     lasting = forms.ChoiceField(
         label="How long it lasts",
         choices=[("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "a year"), (NEVER, "until revoked")],

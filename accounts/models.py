@@ -4,8 +4,9 @@ import hashlib
 import logging
 import re
 import secrets
+import time
 from datetime import timedelta
-from typing import Self
+from typing import ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
@@ -40,13 +41,14 @@ class Token(models.Model):
     """What a program shows instead of a password. The text is known to who was given it; here is its hash."""
 
     class Scope(models.TextChoices):
-        READ = "read", "read: see everything, change nothing"
-        SWITCH = "switch", "switch: what its owner may switch"
+        READ = "read", "look"
+        SWITCH = "switch", "look and switch"
 
     SHAPE = re.compile(r"iot_[A-Za-z0-9_-]{43}")
     LIMIT = 50
     DEFAULT_DAYS = 90
     MOST_DAYS = 3650
+    notes_again_at: ClassVar[float] = 0.0
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
     name = models.CharField(
@@ -115,15 +117,18 @@ class Token(models.Model):
         """Write down today's date, once a day. A database that cannot be written to keeps nobody from reading.
 
         Where another holds the database this waits as any write does: call it when the work is done, not before.
+        After a failure nobody tries for a minute, so that not every request waits.
         """
         today = timezone.localdate()
-        if self.last_used_on is not None and self.last_used_on >= today:
+        is_noted = self.last_used_on is not None and self.last_used_on >= today
+        if is_noted or time.monotonic() < Token.notes_again_at:
             return
         is_older = Q(last_used_on=None) | Q(last_used_on__lt=today)
         try:
             with database.writing():
                 Token.objects.filter(is_older, pk=self.pk).update(last_used_on=today)
         except DatabaseError as error:
+            Token.notes_again_at = time.monotonic() + 60
             logger.warning("That the token %s was used today is not written down: %s", self.pk, error)
         else:
             self.last_used_on = today

@@ -50,9 +50,12 @@ def account(request: HttpRequest) -> HttpResponse:
     """Who one is here; a POST makes a token, and its answer is the only one that ever shows it."""
     user, token, text = _user(request), None, ""
     form = TokenForm(request.POST or None)
-    if request.method == "POST" and form.is_valid() and (made := form.make(user)):
-        token, text = made
-        form = TokenForm()
+    if request.method == "POST":
+        if form.is_valid() and (made := form.make(user)):
+            token, text = made
+            form = TokenForm()
+        else:
+            form.fields["name"].widget.attrs["autofocus"] = True  # the form stands far below on a phone
     tokens = list(user.tokens.all())
     context = {
         "form": form,

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(error_messages={'blank': 'Give it a name.'}, help_text='What uses it: “Home Assistant”.', max_length=60)),
-                ('scope', models.CharField(choices=[('read', 'read: see everything, change nothing'), ('switch', 'switch: what its owner may switch')], default='read', help_text='What it may do.', max_length=6)),
+                ('scope', models.CharField(choices=[('read', 'look'), ('switch', 'look and switch')], default='read', help_text='What it may do.', max_length=6)),
                 ('hash', models.CharField(editable=False, max_length=64)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('expires_at', models.DateTimeField(blank=True, editable=False, null=True)),
