@@ -79,7 +79,7 @@ class PageForm(EditedForm):
     """What the site's own pages add and edit. Checks the whole row, not only the fields it shows."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, label_suffix="", **options)
+        super().__init__(*args, **{"label_suffix": ""} | options)
 
     def _get_validation_exclusions(self) -> set[str]:
         return {name for name in super()._get_validation_exclusions() if name in self.fields}  # type: ignore[misc]

@@ -250,8 +250,7 @@ def test_a_26_pin_header_has_no_gpio5(board: Board) -> None:
 @pytest.mark.parametrize(("name", "slug"), [("Add", "add"), ("Fan", "ADD")])
 def test_a_slug_is_never_the_address_of_a_page_of_the_site(board: Board, name: str, slug: str) -> None:
     sentence = f"“{slug}” is the address of a page of this site: write another slug."
-    given = "" if name == "Add" else slug
-    assert refusals(Relay(name=name, slug=given, board=board, line="GPIO22", polarity="active-low"))["slug"] == [sentence]
+    assert refusals(new_relay(board, name=name, slug="" if name == "Add" else slug))["slug"] == [sentence]
 
 
 def test_a_slug_is_made_from_the_name_or_asked_for(board: Board) -> None:
