@@ -10,8 +10,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import RegexPattern, RoutePattern
 
 from accounts.models import User
-from relays.views import home
 from relays.models import Event, Interlock, Relay, Room
+from relays.views import home
 
 OPEN = {"account/sign-in/", "admin/login/", "healthz", "readyz"}
 """What answers without a sign-in. The admin's catch-all and its login only lead to the sign-in page."""
@@ -38,12 +38,18 @@ ADDRESSES = sorted(set(addresses(get_resolver())))
 
 WORDS = {
     "<slug:slug>": "pump",
+    "<slug>": "pump",
     "<path:object_id>": "1",
     "<path:content_type_id>": "1",
     "<id>": "1",
     "<int:pk>": "1",
     "(?P<url>.*)": "nowhere",
 }
+
+
+def is_call(address: str) -> bool:
+    """Whether it is for programs, which are told no, not led to a page."""
+    return address.startswith("api/") and address not in ("api/docs", "api/openapi.json")
 
 
 def filled(address: str) -> str:
@@ -98,6 +104,10 @@ def test_a_stranger_sees_nothing_but_the_sign_in_page_and_the_health_of_the_site
     if address in OPEN - {"admin/login/"}:
         assert response.status_code in (200, 503)
         assert b"Pump" not in response.content
+    elif is_call(address):
+        assert response.status_code in (401, 404, 405)
+        assert b"Pump" not in response.content
+        assert not response.cookies
     else:
         assert response.status_code == 302
         assert response["Location"].startswith(("/account/sign-in/?next=/", "/admin/login/?next=/"))
