@@ -86,13 +86,12 @@ def spans(happened: Iterable[Happened], start: datetime, end: datetime) -> Itera
             wanted = Shown.ON if one.kind in ON else Shown.OFF
         after, caused = _after(one, state, wanted), one.cause
         at = min(max(one.at, start), end)
+        if after is not state:
+            if at > since:
+                yield Span(since, at, state, words)
+            state, words, since = after, caused, at
         if one.kind == "fault" and one.at >= start:
             yield Span(at, at, Shown.FAULT, one.why)
-        if after is state:
-            continue
-        if at > since:
-            yield Span(since, at, state, words)
-        state, words, since = after, caused, at
     if end > since:
         yield Span(since, end, state, words)
 
@@ -117,7 +116,7 @@ def draw(found: Sequence[Span], start: datetime, end: datetime, ticks: Sequence[
     on_for = sum((span.duration for span in on), timedelta(0))
     thin = timedelta(seconds=whole * THINNEST / 100)
     bars = [
-        _bar(span, start, whole) for shown in Shown if shown is not Shown.OFF for span in _merged(found, shown, thin)
+        _bar(span, start, end) for shown in Shown if shown is not Shown.OFF for span in _merged(found, shown, thin)
     ]
     unknown = sum((span.duration for span in found if span.shown is Shown.UNKNOWN), timedelta(0))
     faults = sum(span.shown is Shown.FAULT for span in found)

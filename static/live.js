@@ -13,36 +13,44 @@ const find = (selector) => document.querySelector(selector);
 
 // --- what is on the page ---------------------------------------------------------------------------------------------
 
-let seen = find(LIVE)?.dataset.seen ?? "";
+let seen = find(LIVE)?.dataset.seen ?? ""; // the fingerprint of what the page shows
+let told = 0; // how often the stream told something new
 
 // Menus and faults that somebody opened stay open when what they stand in is drawn anew. (htmx keeps the focus.)
 function swap(target, html, style = "outerHTML") {
   const open = [...document.querySelectorAll("details[open][id]")].map((one) => one.id);
   htmx.swap(target, html, { swapStyle: style, swapDelay: 0, settleDelay: 0 });
   reopen(open);
-  tell();
+  count();
 }
 
 function reopen(ids) {
   for (const id of ids) document.getElementById(id)?.setAttribute("open", "");
 }
 
-function tell() {
+function count() {
   const lit = find(`${LIVE} #lit`);
   if (lit) lit.textContent = document.querySelectorAll(".relay.lit").length;
   tick();
 }
 
-// The live region, fetched and drawn anew; says whether the site answered.
+// The live region, fetched and drawn anew; says whether the site answered. What the stream tells meanwhile may be newer
+// than what is fetched: then it is fetched once more.
 async function refresh() {
   if (!find(LIVE)) return ping();
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (answer.redirected) location.reload(); // signed out
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(LIVE);
-    if (!page) return answer.ok;
-    seen = page.dataset.seen ?? seen;
-    swap(LIVE, page.outerHTML);
+    for (let tries = 0; tries < 5; tries++) {
+      const before = told;
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (answer.redirected) location.reload(); // signed out
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(LIVE);
+      if (!page) return answer.ok;
+      if (told !== before) continue;
+      seen = page.dataset.seen ?? seen;
+      swap(LIVE, page.outerHTML);
+      return true;
+    }
+    soon();
     return true;
   } catch {
     return false;
@@ -84,6 +92,7 @@ function listen() {
   on("beat", () => {});
   on("card", draw);
   on("notices", ({ html, is_stale }) => {
+    told++;
     find(LIVE)?.classList.toggle("stale", is_stale);
     if (find("#notices")) swap("#notices", html);
   });
@@ -92,6 +101,7 @@ function listen() {
 }
 
 function draw({ id, html }) {
+  told++;
   const card = find(`#relay-${id}`);
   if (card) swap(card, html);
   if (find(LIVE)?.dataset.relay === String(id)) soon();
@@ -164,12 +174,13 @@ document.addEventListener("submit", async (event) => {
   button.setAttribute("aria-busy", "true");
   button.closest("details")?.removeAttribute("open");
   try {
-    const answer = await fetch(button.formAction, { method: "POST", body: form, headers: { "HX-Request": "true" } });
+    const address = button.hasAttribute("formaction") ? button.formAction : event.target.action;
+    const answer = await fetch(address, { method: "POST", body: new URLSearchParams(form), headers: { "HX-Request": "true" } });
     if (answer.redirected || answer.status === 403) return location.reload(); // signed out: the page leads to sign-in
     if (!answer.ok) throw new Error(`the site answered ${answer.status}`);
-    const target = answer.headers.get("HX-Retarget");
-    swap((target && find(target)) || document.body, await answer.text(), target && find(target) ? "outerHTML" : "none");
-    if (!target || find(LIVE)?.dataset.relay) refresh();
+    const card = !stream && answer.headers.get("HX-Retarget"); // a stream brings it, and what came after it
+    swap(card || document.body, await answer.text(), card ? "outerHTML" : "none");
+    if (!stream && !card) refresh();
   } catch (error) {
     say(`Not known whether that was done: ${error.message}. Look at the state, and try again.`);
     ask();
