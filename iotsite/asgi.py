@@ -1,11 +1,14 @@
-"""What the web server runs: the WSGI site in a pool of threads, each of which keeps its database connection."""
+"""What the web server runs: the site in a pool of threads, each of which keeps its database connection."""
 
-from a2wsgi import WSGIMiddleware
+from django.conf import settings
 
+from iotsite.bridge import Bridge
 from iotsite.checkpoint import Checkpointer
 from iotsite.wsgi import application as site
+from relays.wakeup import WAITERS
 
-THREADS = 16
+THREADS = WAITERS + 16
+"""However many requests wait for a controller, these are left to everybody else."""
 
-application = WSGIMiddleware(site, workers=THREADS)  # type: ignore[arg-type]  # the two disagree on a dict
+application = Bridge(site, threads=THREADS, longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE, body_within=15.0)
 Checkpointer(keeps_lock=False).start()

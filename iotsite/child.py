@@ -38,14 +38,13 @@ def _become_child(parent: int) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def spawn(command: list[str], env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+def spawn(command: list[str]) -> subprocess.Popen[bytes]:
     """Start a child in a session of its own, so that the terminal's Ctrl-C reaches only us."""
     # preexec_fn wants that no thread runs here, and none does.
     parent = os.getpid()
     return subprocess.Popen(  # noqa: S603 our own programs only
         command,
         cwd=settings.BASE_DIR,
-        env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,
         start_new_session=True,
         preexec_fn=lambda: _become_child(parent),
@@ -58,7 +57,6 @@ class Child:
 
     name: str
     command: list[str]
-    env: dict[str, str] = field(default_factory=dict)
     files: BoardFiles | None = None
     """Those of its board, where it is a controller."""
     is_wanted: bool = True
@@ -80,7 +78,7 @@ class Child:
 
     def start(self) -> None:
         try:
-            self.process = spawn(self.command, self.env)
+            self.process = spawn(self.command)
         except OSError as error:
             say(f"{self.name} could not be started: {error.strerror}. Trying again.")
             self.start_at = time.monotonic() + PAUSES[-1]

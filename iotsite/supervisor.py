@@ -45,8 +45,7 @@ class Supervisor:
         self.port = port
         self.addresses = addresses
         """This machine's own in its network, where the site is open to it."""
-        hosts = {"ALLOWED_HOSTS": ",".join([*settings.env("ALLOWED_HOSTS"), *addresses])} if addresses else {}
-        self.web = Child("The web server", web_command(host, port), hosts)
+        self.web = Child("The web server", web_command(host, port))
         self.controllers: dict[int, Child] = {}
         self.database: tuple[int, int] | None = None
         self.has_terminal = os.isatty(0)
@@ -206,10 +205,7 @@ class Supervisor:
 
 
 def web_command(host: str, port: int) -> list[str]:
-    command = [sys.executable, "-m", "uvicorn", "iotsite.asgi:application", "--host", host, "--port", str(port)]
-    command += ["--workers", "1", "--log-level", "warning", "--no-access-log", "--no-server-header"]
-    # Nobody stands in front of it here, so that a forwarded address would be a forged one.
-    return [*command, "--no-proxy-headers", "--timeout-keep-alive", "10", "--timeout-graceful-shutdown", "3"]
+    return [sys.executable, "-m", "iotsite.serve", "--host", host, "--port", str(port)]
 
 
 def enabled_boards() -> dict[int, str] | None:

@@ -99,7 +99,7 @@ class Site:
     def start_web(self) -> tuple[subprocess.Popen[bytes], str]:
         """A web process and its address."""
         port = free_port()
-        process = self.start(sys.executable, "-m", "uvicorn", "iotsite.asgi:application", "--port", str(port))
+        process = self.start(sys.executable, "-m", "iotsite.serve", "--port", str(port))
         address = f"http://127.0.0.1:{port}"
 
         def is_up() -> bool:

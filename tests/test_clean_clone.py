@@ -124,7 +124,7 @@ def token(page: requests.Response) -> str:
 
 def state(page: requests.Response, slug: str) -> str:
     """What a page says of a relay: On, Off or Not known."""
-    found = re.search(rf'id="{slug}".*?<span class="(?:on|off|unknown)">([^<]+)<', page.text, re.DOTALL)
+    found = re.search(rf'href="/relays/{slug}/".*?<span class="(?:on|off|unknown)">([^<]+)<', page.text, re.DOTALL)
     assert found, page.text
     return found[1].strip()
 
@@ -154,7 +154,7 @@ def test_a_newcomer_starts_switches_stops_and_starts_again(clone: Site, capsys: 
     assert state(home, "porch-lamp") == "On"
     assert clone.levels("GPIO17") == [1, 0], "active-low: off, then on"
 
-    first.kill_child("uvicorn")
+    first.kill_child("iotsite.serve")
     first.says("The web server ended (killed by signal 9): starting it again.\n")
     first.kill_child("run_relays")
     first.says("The controller of Simulated board ended (killed by signal 9): starting it again.\n")

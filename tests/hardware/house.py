@@ -143,7 +143,7 @@ class House:
     def start_web(self) -> subprocess.Popen[bytes]:
         """A web server, once it answers."""
         port = free_port()
-        web = self.site.start(sys.executable, "-m", "uvicorn", "iotsite.asgi:application", "--port", str(port))
+        web = self.site.start(sys.executable, "-m", "iotsite.serve", "--port", str(port))
         wait_until(lambda: _answers(port), "the web server")
         return web
 

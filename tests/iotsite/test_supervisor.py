@@ -120,7 +120,7 @@ def test_sigterm_ends_it_too(start: Start) -> None:
 def test_a_killed_child_comes_back_without_an_edge(site: Site, start: Start) -> None:
     server = start()
     switch_on(site, "porch-lamp")
-    server.kill_child("uvicorn")
+    server.kill_child("iotsite.serve")
     server.said("The web server ended (killed by signal 9): starting it again.\n")
     controller = server.kill_child("run_relays")
     server.said("The controller of Simulated board ended (killed by signal 9): starting it again.\n")
@@ -193,10 +193,10 @@ def test_boards_come_and_go_while_it_runs(site: Site, start: Start) -> None:
 def test_sighup_brings_everything_back_anew_without_an_edge(site: Site, start: Start) -> None:
     server = start()
     switch_on(site, "porch-lamp")
-    web, controller = server.child("uvicorn"), server.child("run_relays")
+    web, controller = server.child("iotsite.serve"), server.child("run_relays")
     server.process.send_signal(signal.SIGHUP)
     server.said("Starting anew with what is installed now.\n")
-    wait_for(lambda: server.child("uvicorn") not in (0, web), AT_LEISURE)
+    wait_for(lambda: server.child("iotsite.serve") not in (0, web), AT_LEISURE)
     wait_for(lambda: site.log().count("Open http://") == 2, AT_LEISURE)
     assert server.child("run_relays") == controller, "a controller that starts itself anew keeps its pid"
     assert [event["why"] for event in site.events("porch-lamp") if event["kind"] == "fault"] == []
@@ -225,7 +225,7 @@ def test_a_closed_terminal_ends_everything(site: Site) -> None:
 
 def test_a_child_that_does_not_end_is_killed(site: Site, start: Start) -> None:
     server = start()
-    os.kill(server.child("uvicorn"), signal.SIGSTOP)
+    os.kill(server.child("iotsite.serve"), signal.SIGSTOP)
     assert server.end() == 0
     assert "The web server does not end: killing it.\n" in site.log()
 

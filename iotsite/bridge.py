@@ -1,0 +1,82 @@
+"""Between the event loop and Django: requests run in a pool of threads that live as long as the process.
+
+Threads that live keep their database connection: under Django's own ASGI handler each request would open one. A view
+that answers with a stream puts it into ``environ[STREAM]``: its headers come from Django, with all that the middleware
+decides, its body from the event loop, which costs no thread.
+"""
+
+import asyncio
+import io
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+STREAM = "iotsite.stream"
+UNPREFIXED = ("CONTENT_TYPE", "CONTENT_LENGTH")
+SAME_FOR_ALL: dict[str, Any] = {"SCRIPT_NAME": "", "wsgi.version": (1, 0), "wsgi.errors": sys.stderr}
+SAME_FOR_ALL |= {"wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False}
+TOO_SLOW = {"type": "http.response.start", "status": 408, "headers": [(b"connection", b"close")]}
+
+
+class Bridge:
+    """An ASGI application out of a WSGI one, with at most ``threads`` requests at work."""
+
+    def __init__(self, site: Any, *, threads: int, longest_body: int, body_within: float) -> None:
+        self.site, self.longest_body, self.body_within = site, longest_body, body_within
+        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            async with asyncio.timeout(self.body_within):
+                body = await self._read(receive)
+        except ConnectionError:
+            return  # what came of the body is not what was meant
+        except TimeoutError:
+            await send(TOO_SLOW)
+            await send({"type": "http.response.body"})
+            return
+        environ, loop = _environ(scope, body), asyncio.get_running_loop()
+        start, content = await loop.run_in_executor(self.pool, self._answer, environ)
+        await send(start)
+        if stream := environ.get(STREAM):
+            await stream.serve(receive, send)
+        else:
+            await send({"type": "http.response.body", "body": content})
+
+    async def _read(self, receive: Any) -> bytes:
+        """The body; of one that is too long, one byte more than Django takes, so that Django says so."""
+        body, has_more = bytearray(), True
+        while has_more and len(body) <= self.longest_body:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionError
+            body += message["body"]
+            has_more = message["more_body"]
+        return bytes(body[: self.longest_body + 1])
+
+    def _answer(self, environ: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        said: list[Any] = []
+        answer = self.site(environ, lambda status, headers, exc_info=None: said.extend((status, headers)))
+        content = b"".join(answer)
+        answer.close()
+        has_length = STREAM not in environ
+        kept = [(name.lower(), value) for name, value in said[1] if has_length or name != "Content-Length"]
+        headers = [(name.encode("latin1"), value.encode("latin1")) for name, value in kept]
+        return {"type": "http.response.start", "status": int(said[0][:3]), "headers": headers}, content
+
+
+def _environ(scope: Any, body: bytes) -> dict[str, Any]:
+    """A request in WSGI's words (PEP 3333). Names with an underscore are dropped: they could pass for others."""
+    environ: dict[str, Any] = {**SAME_FOR_ALL, "REQUEST_METHOD": scope["method"], "SERVER_PROTOCOL": "HTTP/1.1"}
+    environ |= {"PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin1"), "wsgi.input": io.BytesIO(body)}
+    environ |= {"QUERY_STRING": scope["query_string"].decode("latin1"), "wsgi.url_scheme": scope["scheme"]}
+    environ |= {"SERVER_NAME": scope["server"][0], "SERVER_PORT": str(scope["server"][1])}
+    environ["REMOTE_ADDR"] = scope["client"][0] if scope["client"] else ""
+    for name, value in scope["headers"]:
+        key = name.decode("latin1").upper().replace("-", "_")
+        key = key if key in UNPREFIXED else f"HTTP_{key}"
+        if b"_" not in name:
+            joint = "; " if key == "HTTP_COOKIE" else ","
+            environ[key] = joint.join([*([environ[key]] if key in environ else []), value.decode("latin1")])
+    return environ | {"CONTENT_LENGTH": str(len(body))}

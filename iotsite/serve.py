@@ -1,0 +1,97 @@
+"""The web server: python -m iotsite.serve [--host H] [--port N]. uvicorn, with two habits of our own.
+
+It gives up on connections that do not say what they want (uvicorn keeps them for ever), and at its end it closes the
+streams first, rather than wait for pages that would stay open for days.
+"""
+
+import argparse
+import asyncio
+import os
+from socket import socket
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotsite.settings")
+
+HEAD_WITHIN = 10.0
+"""Seconds within which the head of a request must have come."""
+LONGEST_HEAD = 64 * 1024
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """Waits for the head of each request, but not for ever and not for a book."""
+
+    _giving_up: asyncio.TimerHandle | None = None
+    _head_size = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        if self._giving_up:
+            self._head_size += len(data)
+        super().data_received(data)
+        if self._giving_up and self._head_size > LONGEST_HEAD:
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._await_head()
+
+    def on_headers_complete(self) -> None:
+        self._head_is_here()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_is_here()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        if self._giving_up is None:
+            self._head_size = 0
+            self._giving_up = self.loop.call_later(HEAD_WITHIN, self.transport.abort)
+
+    def _head_is_here(self) -> None:
+        if self._giving_up:
+            self._giving_up.cancel()
+            self._giving_up = None
+
+
+class Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        from iotsite import live
+
+        live.end()
+        await super().shutdown(sockets)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("iotsite.serve", description="Serve the site over HTTP.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    options = parser.parse_args()
+    config = uvicorn.Config(
+        "iotsite.asgi:application",
+        host=options.host,
+        port=options.port,
+        http=PatientProtocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        # Nobody stands in front of it here, so that a forwarded address would be a forged one.
+        proxy_headers=False,
+        timeout_keep_alive=10,
+        timeout_graceful_shutdown=3,
+        backlog=1024,
+    )
+    Server(config).run()
+
+
+if __name__ == "__main__":
+    main()
