@@ -20,7 +20,7 @@ from relays.boards import BoardError, Driver
 from relays.clock import Now
 from relays.line import BACKOFF, Line, reads_back
 from relays.memory import LineMemory, Memory
-from relays.models import Board, Event, Interlock, Relay
+from relays.models import Board, Event, Relay
 from relays.wakeup import Mailbox
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,8 @@ class Controller:
         self.now = now
         self.mailbox = Mailbox(files)
         self.recorder = recorder.Recorder(board.pk, self.mailbox.tell)
+        self._enabled = Relay.objects.filter(board=board.pk, is_enabled=True)
+        self._enabled = self._enabled.select_related("board", "interlock").order_by("pk")
         self.lines: dict[int, Line] = {}
         self.interlocks: dict[int, plan.InterlockState] = {}
         self.is_ending = False
@@ -72,7 +74,7 @@ class Controller:
         self.recorder.put([recorder.Noted(Event.Kind.STARTED, how, self.now().wall)])
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA busy_timeout = 50")  # a deadline does not wait for a locked database
-        self.look(was_woken=True)
+        self.look()
         supervision.notify("READY=1")
 
     def run(self, ear: int) -> bool:
@@ -83,17 +85,18 @@ class Controller:
             ready, _, _ = select.select([self.mailbox.socket.fileno(), ear], [], [], pause)
             if ear in ready:
                 os.read(ear, 64)
-            until = self.look(self.mailbox.empty())
+            self.mailbox.empty()
+            until = self.look()
         return not self.is_asked_to_stop
 
     @property
     def is_asked_to_stop(self) -> bool:
         return any(number != signal.SIGHUP for number in self.asked)
 
-    def look(self, was_woken: bool = False) -> float:
+    def look(self) -> float:
         """Look at everything once and act; the boot clock's moment of the next look."""
         self._check_file()
-        if was_woken or self.is_behind or self._rows_may_have_changed():
+        if self._rows_may_have_changed() or self.is_behind:
             self._read_rows()
         now = self.now()
         if now.boot >= self.next_check:
@@ -119,7 +122,7 @@ class Controller:
                 cursor.execute("PRAGMA data_version")
                 version: int = cursor.fetchone()[0]
         except DatabaseError:
-            return False
+            return True  # reading the rows says what is wrong
         was, self.seen_version = self.seen_version, version
         return bool(was != version)
 
@@ -127,9 +130,8 @@ class Controller:
         if self.problem:
             return
         try:
-            board = Board.objects.get(pk=self.board.pk)
-            rows = list(board.relays.filter(is_enabled=True)) if board.is_enabled else []
-            interlocks = list(Interlock.objects.filter(board=board))
+            rows = list(self._enabled.all())
+            board = rows[0].board if rows else Board.objects.get(pk=self.board.pk)
         except Board.DoesNotExist:
             return
         except DatabaseError as error:
@@ -143,7 +145,8 @@ class Controller:
             self.asked.append(signal.SIGHUP)
             return
         self.board = board
-        self.interlocks = {interlock.pk: interlock.as_state() for interlock in interlocks}
+        rows = rows if board.is_enabled else []
+        self.interlocks = {row.interlock.pk: row.interlock.as_state() for row in rows if row.interlock}
         self._let_go(rows)
         for row in rows:
             self._take_row(row)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 COMMAND_ID_KEPT = timedelta(hours=24)
+PENDING = "pending"
 
 
 class RelayError(Exception):
@@ -36,10 +37,11 @@ class RelayError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a command: applied, pending, failed or superseded, and why."""
+    """What became of a command: applied, pending, failed or superseded, why, and its relay as it is now."""
 
     word: str
-    sentence: str = ""
+    sentence: str
+    relay: Relay
 
 
 def name_of(by: "User | None", via: str) -> str:
@@ -69,21 +71,25 @@ def ask(request: plan.Request, *, by: "User | None", via: str, command_id: str =
 
 
 def _answer(request: plan.Request, by: "User | None", via: str, command_id: str) -> tuple[Event, plan.Refused | None]:
-    relay = Relay.objects.select_related("board").get(pk=request.relay)
+    rows = list(Relay.objects.beside(request.relay))
+    relay = next((row for row in rows if row.pk == request.relay), None)
+    if relay is None:
+        raise Relay.DoesNotExist
     kind = Event.Kind.PRESSED if request.is_press else Event.Kind.ASKED_ON if request.on else Event.Kind.ASKED_OFF
     event = Event(kind=kind, board=relay.board, relay=relay, by=by, who=name_of(by, via), via=via)
     event.lasting = timedelta(seconds=request.lasting) if request.lasting is not None else None
     earlier = _earlier(relay, command_id)
     if earlier and (earlier.kind, earlier.lasting, earlier.by) == (event.kind, event.lasting, event.by):
         return earlier, None
-    answer = _verdict(request, relay, by, is_reused=earlier is not None)
+    answer = _verdict(request, relay, rows, by, is_reused=earlier is not None)
     if isinstance(answer, plan.Refused):
         event.outcome, event.why = Event.Outcome.REFUSED, answer.sentence[:300]
         event.save()
         return event, answer
     event.outcome, event.command_id = Event.Outcome.ACCEPTED, command_id
-    for rival in Relay.objects.filter(pk__in=answer.replaces).select_related("board"):
-        _replace(rival, relay, event)
+    for rival in rows:
+        if rival.pk in answer.replaces:
+            _replace(rival, relay, event)
     event.save()
     _want(relay, event)
     wakeup.wake_after_commit(relay.board_id)
@@ -97,7 +103,10 @@ def _earlier(relay: Relay, command_id: str) -> Event | None:
     return recent.first()
 
 
-def _verdict(request: plan.Request, relay: Relay, by: "User | None", is_reused: bool) -> plan.Accepted | plan.Refused:
+def _verdict(
+    request: plan.Request, relay: Relay, rows: list[Relay], by: "User | None", is_reused: bool
+) -> plan.Accepted | plan.Refused:
+    """``rows``: the relay and those beside it on its board."""
     if by is not None and not by.has_perm("relays.switch_relay"):
         return plan.Refused("not_allowed", f"You may look at {relay.name}, but not switch it: ask an administrator.")
     if is_reused:
@@ -106,7 +115,7 @@ def _verdict(request: plan.Request, relay: Relay, by: "User | None", is_reused: 
         if not part.is_enabled:
             return plan.Refused("disabled", f"{part.name} is disabled: enable it first.")
     now = clock.now()
-    return plan.admit(relay.board.as_seen(relay.board.rows(), now), request, now)
+    return plan.admit(relay.board.as_seen((row for row in rows if row.is_enabled), now), request, now)
 
 
 def _want(relay: Relay, event: Event) -> None:
@@ -140,27 +149,38 @@ def _replace(rival: Relay, relay: Relay, cause: Event) -> None:
 def outcome_of(event: Event) -> Outcome:
     """What became of an accepted command so far."""
     assert event.relay_id is not None
+    relay = Relay.objects.at_hand().get(pk=event.relay_id)
+    return Outcome(*_became(event, relay), relay)
+
+
+def _became(event: Event, relay: Relay) -> tuple[str, str]:
+    """The word for what became of ``event``, and why."""
+    if relay.applied_command == event.pk:
+        return Event.Outcome.APPLIED, ""
     answer = event.answers.first()
     if answer:
-        return Outcome(answer.outcome, answer.why)
-    relay = Relay.objects.select_related("board").get(pk=event.relay_id)
+        return answer.outcome, answer.why
     if relay.command > event.pk:
-        return Outcome(Event.Outcome.SUPERSEDED, "a newer command came before it was carried out")
+        return Event.Outcome.SUPERSEDED, "a newer command came before it was carried out"
     if not relay.board.is_served:
-        return Outcome("pending", "the relay controller does not answer: start it and it will be done")
+        return PENDING, "the relay controller does not answer: start it and it will be done"
     now = clock.now()
     wait = plan.plan(relay.board.as_seen(relay.board.rows(), now), now).waits.get(relay.pk)
     if wait is None:
-        return Outcome("pending", "the relay controller has not confirmed it yet")
+        return PENDING, "the relay controller has not confirmed it yet"
     left = f" (in {durations.words(wait.until - now.boot)})" if wait.until else ""
-    return Outcome("pending", f"{wait.why}{left}")
+    return PENDING, f"{wait.why}{left}"
 
 
 def wait_for(event: Event, seconds: float) -> Outcome:
     """What became of a command, after waiting up to ``seconds`` for its controller to say so."""
     files = BoardFiles(settings.RUN_DIR, event.board_id)
-    wakeup.wait_until(lambda: event.answers.exists() or not files.is_served, files, seconds)
-    return outcome_of(event)
+
+    def settled() -> Outcome | None:
+        outcome = outcome_of(event)
+        return outcome if outcome.word != PENDING or not files.is_served else None
+
+    return wakeup.ear().wait(event.pk, files, seconds, settled) or outcome_of(event)
 
 
 def set_lock(relay: Relay, reason: str | None, *, by: "User | None", via: str) -> Event:

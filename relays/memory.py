@@ -5,7 +5,7 @@ moved (what is about to be done) and after (what was done), so that a kill at an
 for a line that was just being moved, both of its levels.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from iotsite.places import read_whole, write_whole
@@ -45,7 +45,8 @@ class Memory:
     lines: dict[int, LineMemory] = field(default_factory=dict)
 
     def save(self, files: BoardFiles) -> None:
-        write_whole(files.plan, asdict(self))
+        lines = {number: vars(line) for number, line in self.lines.items()}
+        write_whole(files.plan, vars(self) | {"lines": lines})
 
     @classmethod
     def load(cls, files: BoardFiles, boot_id: str) -> "Memory | None":

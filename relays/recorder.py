@@ -6,7 +6,7 @@ Records are kept in their order and tried again until the database takes them.
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER = 0.2
 CHANGES_KEPT = 1000
+AT_ONCE = 50
+"""So many batches go into one transaction, where so many wait."""
 
 
 class Key(NamedTuple):
@@ -80,25 +82,25 @@ class _Book:
     recorded: dict[Key, int] = field(default_factory=dict)
     """The command that each of the controller's last changes became."""
 
-    def write(self, records: Sequence[Record]) -> None:
+    def write(self, records: Sequence[Record]) -> set[int]:
+        """Write them down; the commands whose outcome was among them."""
+        settled: set[int] = set()
         with transaction.atomic():
             database.check()
-            board = Board.objects.get(pk=self.board)
             for record in records:
                 match record:
                     case Changed():
-                        self._changed(board, record)
+                        self._changed(record)
                     case Found():
-                        self._found(board, record)
+                        settled |= self._found(record)
                     case Noted():
-                        via = Event.Via.CONTROLLER
-                        Event.objects.create(
-                            kind=record.kind, board=board, relay_id=record.relay, via=via, why=record.why, at=record.at
-                        )
+                        self._note(record.relay, record.kind, record.why, record.at)
                     case Stopped():
+                        board = Board.objects.get(pk=self.board)
                         door.record_stop(board, who=record.who, by=None, via=record.via)
+        return settled
 
-    def _changed(self, board: Board, record: Changed) -> None:
+    def _changed(self, record: Changed) -> None:
         change, key = record.change, record.key
         relay = Relay.objects.filter(pk=key.relay).first()
         if relay is None:
@@ -107,7 +109,7 @@ class _Book:
         event = Event.objects.create(
             kind=Event.Kind.ASKED_ON if change.on else Event.Kind.ASKED_OFF,
             outcome=Event.Outcome.ACCEPTED if is_newest else Event.Outcome.SUPERSEDED,
-            board=board,
+            board_id=self.board,
             relay=relay,
             via=change.via,
             why=change.why,
@@ -126,52 +128,55 @@ class _Book:
                 command=event.pk,
             )
 
-    def _found(self, board: Board, record: Found) -> None:
+    def _found(self, record: Found) -> set[int]:
         relay = Relay.objects.filter(pk=record.key.relay).first()
         if relay is None:
-            return
+            return set()
         command = self._command(record.key)
-        if command > relay.applied_command:
-            self._settle(board, relay, command, record)
+        settled = self._settle(relay, command, record) if command > relay.applied_command else set()
         if bool(relay.fault) != bool(record.fault):
-            kind = Event.Kind.FAULT if record.fault else Event.Kind.CURED
-            self._note(board, relay, kind, record.fault, record.at)
+            self._note(relay.pk, Event.Kind.FAULT if record.fault else Event.Kind.CURED, record.fault, record.at)
         if relay.actual is not record.actual:
             _count(relay, record)
             relay.actual_at = record.at
         relay.actual, relay.fault = record.actual, record.fault
         relay.save(update_fields=["actual", "actual_at", "fault", "applied_command", "cycles", "on_for"])
+        return settled
 
     def _command(self, key: Key) -> int:
         """The number of the Event behind ``key``; 0 where its change came too late to stand."""
         return self.recorded.get(key, 0) if key.step else key.command
 
-    def _settle(self, board: Board, relay: Relay, command: int, record: Found) -> None:
-        """Say what became of ``command``, and that those before it were overtaken."""
-        accepted = Event.objects.unsettled().filter(relay=relay, id__gt=relay.applied_command)
-        for overtaken in accepted.filter(id__lt=command).order_by("id"):
-            self._answer(overtaken, Event.Outcome.SUPERSEDED, "a newer command came first", record.at)
+    def _settle(self, relay: Relay, command: int, record: Found) -> set[int]:
+        """Say what became of ``command``, and that those before it were overtaken; which ones these were."""
+        answers = []
+        accepted = Event.objects.unsettled().filter(relay=relay, id__gt=relay.applied_command, id__lte=command)
+        for event in accepted.order_by("id"):
+            if event.pk < command:
+                answers.append(_answer(event, Event.Outcome.SUPERSEDED, "a newer command came first", record.at))
+            elif record.outcome:
+                answers.append(_answer(event, record.outcome, record.fault, record.at))
+        Event.objects.bulk_create(answers)
         if record.outcome == Event.Outcome.APPLIED:
             relay.applied_command = command
-        if record.outcome and (event := accepted.filter(id=command).first()):
-            self._answer(event, record.outcome, record.fault, record.at)
+        return {answer.of_id for answer in answers if answer.of_id}
 
-    @staticmethod
-    def _answer(event: Event, outcome: str, why: str, at: datetime) -> None:
-        Event.objects.create(
-            kind=event.kind,
-            outcome=outcome,
-            of=event,
-            board_id=event.board_id,
-            relay_id=event.relay_id,
-            via=Event.Via.CONTROLLER,
-            why=why[:300],
-            at=at,
-        )
+    def _note(self, relay: int | None, kind: str, why: str, at: datetime) -> None:
+        via = Event.Via.CONTROLLER
+        Event.objects.create(kind=kind, board_id=self.board, relay_id=relay, via=via, why=why[:300], at=at)
 
-    @staticmethod
-    def _note(board: Board, relay: Relay, kind: str, why: str, at: datetime) -> None:
-        Event.objects.create(kind=kind, board=board, relay=relay, via=Event.Via.CONTROLLER, why=why[:300], at=at)
+
+def _answer(event: Event, outcome: str, why: str, at: datetime) -> Event:
+    return Event(
+        kind=event.kind,
+        outcome=outcome,
+        of=event,
+        board_id=event.board_id,
+        relay_id=event.relay_id,
+        via=Event.Via.CONTROLLER,
+        why=why[:300],
+        at=at,
+    )
 
 
 def _count(relay: Relay, record: Found) -> None:
@@ -185,12 +190,13 @@ def _count(relay: Relay, record: Found) -> None:
 class Recorder(threading.Thread):
     """Takes records and writes them, in order, each batch in one transaction; ``told`` is called after each."""
 
-    def __init__(self, board: int, told: Callable[[], None]) -> None:
+    def __init__(self, board: int, told: Callable[[Iterable[int]], None]) -> None:
         super().__init__(name="recorder", daemon=True)
         self._book = _Book(board)
         self.recorded = self._book.recorded
         self._told = told
         self._batches: deque[Sequence[Record]] = deque()
+        self._at_once = AT_ONCE
         self._has_work = threading.Condition()
         self.problem = ""
         """Why records wait, in a sentence; empty where none do."""
@@ -219,28 +225,35 @@ class Recorder(threading.Thread):
 
     def work_off(self) -> bool:
         """Write what waits; says whether all is written."""
-        while self._batches:
-            if not self._try(self._batches[0]):
+        while batches := list(self._batches)[: self._at_once]:
+            settled = self._try(batches)
+            if settled is None:
                 return False
             with self._has_work:
-                self._batches.popleft()
+                for _ in batches:
+                    self._batches.popleft()
                 self._has_work.notify_all()
-            self._told()
+            self._told(settled)
         return True
 
-    def _try(self, batch: Sequence[Record]) -> bool:
-        """Whether the batch needs no further try."""
+    def _try(self, batches: Sequence[Sequence[Record]]) -> set[int] | None:
+        """The commands settled by the batches; None where they need a further try."""
+        settled: set[int] = set()
         try:
-            self._book.write(batch)
+            settled = self._book.write([record for batch in batches for record in batch])
         except (IntegrityError, Board.DoesNotExist):
-            # Rows were edited against the rules, behind our back: no later try can succeed.
-            log.exception("record lost: %s", batch)
+            # Rows were edited against the rules, behind our back: no later try of this record can succeed.
+            if len(batches) > 1:
+                self._at_once = 1
+                return None
+            log.exception("record lost: %s", batches)
         except DatabaseError as error:
             if not self.problem:
                 log.error("database=failing waiting=%s error=%r", self.waiting, str(error))
             self.problem = f"The database cannot be written: {error}. Records wait in memory."
-            return False
+            return None
         if self.problem:
             log.info("database=back")
             self.problem = ""
-        return True
+        self._at_once = AT_ONCE
+        return settled

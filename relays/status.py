@@ -108,7 +108,7 @@ class RelayStatus:
             lock=relay.lock_reason if relay.is_locked else None,
             locked_by=relay.locked_by if relay.is_locked else "",
             why=wait.why if wait else "",
-            why_until=now.wall_at(wait.until) if wait and wait.until is not None else None,
+            why_until=_to_the_millisecond(now.wall_at(wait.until)) if wait and wait.until is not None else None,
         )
 
     @property
@@ -171,7 +171,7 @@ def house(now: clock.Now | None = None) -> House:
     boards = list(Board.objects.enabled())
     relays = list(Relay.objects.by_room())
     told = {board.pk: BoardStatus.of(board, now) for board in boards}
-    waits = {board.pk: _waits(board, [relay for relay in relays if relay.board_id == board.pk], now) for board in boards}
+    waits = {board.pk: _waits(board, [row for row in relays if row.board_id == board.pk], now) for board in boards}
     shown = [
         RelayStatus.of(relay, told[relay.board_id], waits[relay.board_id].get(relay.pk), now)
         for relay in relays
@@ -192,6 +192,10 @@ def _waits(board: Board, relays: Sequence[Relay], now: clock.Now) -> dict[int, p
     if not any(relay.is_pending for relay in relays):
         return {}
     return plan.plan(board.as_seen(relays, now), now).waits
+
+
+def _to_the_millisecond(moment: datetime) -> datetime:
+    return moment.replace(microsecond=round(moment.microsecond, -3) % 1_000_000)
 
 
 def rooms(relays: Iterable[RelayStatus]) -> list[tuple[str, int | None, list[RelayStatus]]]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from django.utils import timezone
+
 from relays import durations
 from relays.templatetags import moments
 
@@ -70,9 +72,8 @@ class Bar:
 class Drawing:
     bars: tuple[Bar, ...]
     ticks: tuple[tuple[float, str], ...]
-    on_for: timedelta
-    times_on: int
     summary: str
+    """All of it in a line."""
 
 
 ON, OFF = {"asked on", "pressed"}, {"asked off"}
@@ -115,16 +116,14 @@ def draw(found: Sequence[Span], start: datetime, end: datetime, ticks: Sequence[
     on = [span for span in found if span.shown is Shown.ON]
     on_for = sum((span.duration for span in on), timedelta(0))
     thin = timedelta(seconds=whole * THINNEST / 100)
-    bars = [
-        _bar(span, start, end) for shown in Shown if shown is not Shown.OFF for span in _merged(found, shown, thin)
-    ]
+    bars = [_bar(span, start, end) for shown in Shown if shown is not Shown.OFF for span in _merged(found, shown, thin)]
     unknown = sum((span.duration for span in found if span.shown is Shown.UNKNOWN), timedelta(0))
     faults = sum(span.shown is Shown.FAULT for span in found)
     said = [f"on for {durations.words(_round(on_for))}, {_times(len(on))}" if on else "never on"]
     said += [f"{_times(faults)} at fault"] if faults else []
     said += [f"not known for {durations.words(_round(unknown))}"] if unknown >= timedelta(seconds=1) else []
     placed = tuple((round((at - start).total_seconds() / whole * 100, 2), word) for at, word in ticks)
-    return Drawing(tuple(bars), placed, on_for, len(on), "; ".join(said))
+    return Drawing(tuple(bars), placed, "; ".join(said))
 
 
 def _merged(found: Sequence[Span], shown: Shown, thin: timedelta) -> Iterator[Span]:
@@ -153,7 +152,7 @@ def _sentence(span: Span, *, is_now: bool) -> str:
     begun = moments.words(span.start)
     if span.shown is Shown.FAULT:
         return f"{begun}: fault: {span.words}" if span.times == 1 else f"From {begun}: {_times(span.times)} at fault"
-    time = f"since {begun}" if is_now else f"{begun} to {moments.words(span.end)}"
+    time = f"since {begun}" if is_now else f"{begun} to {_end(span)}"
     lasted = durations.words(_round(span.lasted))
     if span.shown is Shown.LEFT_OUT:
         return f"{time}: not drawn, too much happened since"
@@ -163,10 +162,16 @@ def _sentence(span: Span, *, is_now: bool) -> str:
     return f"{time}: {what} for {lasted}{f', {span.words}' if span.shown is Shown.ON else ''}"
 
 
+def _end(span: Span) -> str:
+    """When it ended; of the day it began on, the time alone."""
+    begun, ended = timezone.localtime(span.start), timezone.localtime(span.end)
+    return f"{ended:%H:%M}" if begun.date() == ended.date() else moments.words(span.end)
+
+
 def _times(number: int) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{number:,} times")
 
 
 def _round(duration: timedelta) -> timedelta:
-    """Milliseconds matter only below ten seconds."""
-    return duration if duration < timedelta(seconds=10) else timedelta(seconds=round(duration.total_seconds()))
+    """Milliseconds matter only below a second."""
+    return duration if duration < timedelta(seconds=1) else timedelta(seconds=round(duration.total_seconds()))

@@ -6,10 +6,12 @@ A datagram is a hint, never a fact: whoever gets one looks at the database. A lo
 import json
 import os
 import socket
+import threading
 import time
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import cache, partial
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import transaction
@@ -18,7 +20,15 @@ from relays.runfiles import BoardFiles
 
 LONGEST = 1024
 REMEMBERED = 256
-ANSWER_WITHIN = 3.0
+TELL_FOR = 3.0
+"""So long (seconds) a controller tells a process that asked for it what it recorded."""
+ASK_AGAIN = 1.0
+LOOK_EVERY = 0.25
+WAITERS = 32
+"""So many threads of a process wait for controllers at a time; one more does not wait."""
+TELL = json.dumps({"tell": True}).encode()
+
+T = TypeVar("T")
 
 
 def wake(files: BoardFiles) -> bool:
@@ -39,22 +49,78 @@ def _send(sender: socket.socket, message: bytes, files: BoardFiles) -> bool:
     return True
 
 
-def wait_until(is_so: Callable[[], bool], files: BoardFiles, seconds: float) -> bool:
-    """Wait until ``is_so()``, asked anew whenever the controller says that it recorded something."""
-    end = time.monotonic() + seconds
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
-        ear.bind("")  # the kernel chooses an abstract address; a stranger's datagram there only makes us look
-        listens = _send(ear, json.dumps({"tell": True}).encode(), files)
-        while not is_so():
-            left = end - time.monotonic()
-            if left <= 0:
-                return False
-            ear.settimeout(min(left, 0.25 if listens else 0.05))
-            try:
-                ear.recv(LONGEST)
-            except TimeoutError:
-                listens = _send(ear, json.dumps({"tell": True}).encode(), files)
-    return True
+class Ear(threading.Thread):
+    """This process's end, one for all its threads that wait: hears which commands a controller has recorded."""
+
+    def __init__(self) -> None:
+        super().__init__(name="ear", daemon=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind("")  # the kernel chooses an abstract address; a stranger's datagram there only makes us look
+        self._places = threading.BoundedSemaphore(WAITERS)
+        self._waiting: dict[int, threading.Event] = {}
+        self._recorded: deque[int] = deque(maxlen=REMEMBERED)
+        self._asked_at: dict[BoardFiles, float] = {}
+
+    def wait(self, command: int, files: BoardFiles, seconds: float, look: Callable[[], T | None]) -> T | None:
+        """What ``look()`` gives, asked when the controller says that it recorded ``command``, and now and then.
+
+        None where that is nothing for so many seconds, or where too many wait already.
+        """
+        if not self._places.acquire(blocking=False):
+            return None
+        try:
+            told = self._waiting.setdefault(command, threading.Event())
+            if command in self._recorded or not self._is_told_by(files):
+                told.set()
+            end = time.monotonic() + seconds
+            while (left := end - time.monotonic()) > 0:
+                if not told.wait(min(left, LOOK_EVERY)):
+                    self._ask(files)
+                told.clear()
+                if found := look():
+                    return found
+            return None
+        finally:
+            self._waiting.pop(command, None)
+            self._places.release()
+
+    def _is_told_by(self, files: BoardFiles) -> bool:
+        """Whether its controller has been telling us for a while, so that nothing can have been missed."""
+        silence = time.monotonic() - self._asked_at.get(files, 0.0)
+        if silence > ASK_AGAIN:
+            self._ask(files)
+        return silence < TELL_FOR - ASK_AGAIN
+
+    def _ask(self, files: BoardFiles) -> None:
+        if _send(self._socket, TELL, files):
+            self._asked_at[files] = time.monotonic()
+        else:
+            self._asked_at.pop(files, None)
+
+    def run(self) -> None:
+        while True:
+            recorded = _commands(self._socket.recv(LONGEST))
+            self._recorded.extend(recorded)
+            for command in recorded or list(self._waiting):
+                if told := self._waiting.get(command):
+                    told.set()
+
+
+def _commands(message: bytes) -> list[int]:
+    """The commands that a datagram names; none where it only says that something was recorded."""
+    try:
+        found = json.loads(message).get("recorded", [])
+    except (ValueError, AttributeError):
+        return []
+    return [number for number in found if isinstance(number, int)] if isinstance(found, list) else []
+
+
+@cache
+def ear() -> Ear:
+    """The ear of this process, listening."""
+    made = Ear()
+    made.start()
+    return made
 
 
 class Mailbox:
@@ -71,25 +137,24 @@ class Mailbox:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.socket.bind(os.fspath(self.files.socket))
 
-    def empty(self) -> bool:
-        """Take all that has come; says whether there was anything."""
-        was_woken = False
+    def empty(self) -> None:
+        """Take all that has come, and note who wants to be told."""
         while True:
             try:
                 message, sender = self.socket.recvfrom(LONGEST)
             except OSError:
-                return was_woken
-            was_woken = True
-            if sender and b"tell" in message and len(self._waiting) < REMEMBERED:
-                self._waiting[sender] = time.monotonic() + ANSWER_WITHIN
+                return
+            if message == TELL and sender and len(self._waiting) < REMEMBERED:
+                self._waiting[sender] = time.monotonic() + TELL_FOR
 
-    def tell(self) -> None:
-        """Tell everybody who waits that something was recorded. May be called from another thread."""
+    def tell(self, commands: Iterable[int]) -> None:
+        """Tell everybody who asked which commands were recorded. May be called from another thread."""
+        message = json.dumps({"recorded": list(commands)}).encode()
         for address, until in list(self._waiting.items()):
             if until < time.monotonic():
                 self._waiting.pop(address, None)
                 continue
             try:
-                self.socket.sendto(b"{}", address)
+                self.socket.sendto(message if len(message) <= LONGEST else b"{}", address)
             except OSError:
                 self._waiting.pop(address, None)
