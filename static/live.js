@@ -7,6 +7,7 @@ const LIVE = "#live";
 const SILENT_AFTER = 10_000; // the server beats every 4 s
 const ASK_EVERY = 4_000;
 const STREAM_AGAIN_AFTER = 30_000;
+const SAID_FOR = 20_000;
 const REFRESH_EVERY = 600_000; // so that “yesterday 18:00” is right on a page left open for days
 
 const find = (selector) => document.querySelector(selector);
@@ -180,6 +181,7 @@ document.addEventListener("submit", async (event) => {
     if (!answer.ok) throw new Error(`the site answered ${answer.status}`);
     const card = !stream && answer.headers.get("HX-Retarget"); // a stream brings it, and what came after it
     swap(card || document.body, await answer.text(), card ? "outerHTML" : "none");
+    clear();
     if (!stream && !card) refresh();
   } catch (error) {
     say(`Not known whether that was done: ${error.message}. Look at the state, and try again.`);
@@ -189,10 +191,17 @@ document.addEventListener("submit", async (event) => {
 });
 
 function say(sentence) {
-  const line = document.createElement("li");
+  const line = document.createElement("p");
   line.className = "error";
   line.textContent = sentence;
   find("#messages").replaceChildren(line);
+}
+
+// What was said of one request is no news for long. (It stands in Activity too.)
+let clearing = 0;
+function clear() {
+  clearTimeout(clearing);
+  clearing = setTimeout(() => find("#messages").replaceChildren(), SAID_FOR);
 }
 
 // A menu closes when something else is touched, and by Escape.

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import Resolver404, resolve
 from django.views.decorators.http import require_POST, require_safe
-from django_htmx.http import reswap, retarget, trigger_client_event
+from django_htmx.http import retarget
 
 from accounts.models import User
 from relays import cards, door, durations, status
@@ -138,10 +138,10 @@ def _answer(request: HttpRequest, relay: Relay | None = None) -> HttpResponse:
     answer = HttpResponse(render_to_string("_messages.html", {"is_answer": True}, request))
     row = Relay.objects.select_related("board", "room", "wanted_by").filter(pk=relay.pk).first() if relay else None
     if row is None:
-        return trigger_client_event(answer, "refresh")
+        return answer
     shown = status.of(row)
     answer.write(cards.card(shown, request.user.has_perm("relays.switch_relay")))
-    return reswap(retarget(answer, f"#relay-{row.pk}"), "outerHTML")
+    return retarget(answer, f"#relay-{row.pk}")
 
 
 def _back(request: HttpRequest) -> str:

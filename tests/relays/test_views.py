@@ -11,8 +11,8 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from relays import clock
-from relays.views import home
 from relays.models import Board, Event, Interlock, Relay, Room
+from relays.views import home
 
 EVERYTHING = ("/relays/pump/switch", "/relays/pump/press", "/rooms/off", "/stop", "/stop/reset")
 
@@ -209,6 +209,63 @@ def test_an_unknown_relay_is_not_found(as_owner: Client, board: Board, path: str
     assert as_owner.post(path, {"on": "on"}).status_code == 404
 
 
+def test_without_scripts_a_form_leads_back_to_where_it_stood(as_owner: Client, pump: Relay, served: Board) -> None:
+    response = as_owner.post("/relays/pump/switch", {"on": "on", "back": "/relays/pump/"})
+    assert (response.status_code, response["Location"]) == (302, "/relays/pump/")
+
+
+@pytest.mark.parametrize(
+    "back",
+    ["https://evil.example/", "//evil.example/relays/pump/", "/admin/", "/nowhere", "\0", "javascript:x", "/stop"],
+)
+def test_a_form_leads_to_no_page_but_ours(as_owner: Client, pump: Relay, served: Board, back: str) -> None:
+    response = as_owner.post("/relays/pump/switch", {"on": "on", "back": back})
+    assert (response.status_code, response["Location"]) == (302, "/")
+
+
+def test_a_duration_alone_means_on(as_owner: Client, pump: Relay, served: Board) -> None:
+    post(as_owner, "/relays/pump/switch", lasting="5m")
+    row = Relay.objects.get()
+    assert row.wanted
+    assert row.wanted_until
+
+
+# --- a live page --------------------------------------------------------------------------------------------
+
+LIVE = {"HX-Request": "true"}
+
+
+def test_a_live_page_gets_the_card_and_no_word_of_what_the_card_shows(
+    as_owner: Client, pump: Relay, served: Board
+) -> None:
+    Relay.objects.update(actual=False)
+    answer = as_owner.post("/relays/pump/switch", {"on": "on"}, headers=LIVE)
+    assert (answer.status_code, answer["HX-Retarget"]) == (200, f"#relay-{pump.pk}")
+    assert "Switching… Off · wanted on" in text(answer)
+    assert "pending" not in text(answer)
+
+
+def test_a_live_page_gets_a_refusal_in_words(as_owner: Client, pump: Relay) -> None:
+    answer = as_owner.post("/relays/pump/switch", {"on": "on"}, headers=LIVE)
+    assert answer.status_code == 200
+    assert "The relay controller does not answer: start it, then try again." in text(answer)
+    assert 'hx-swap-oob="true"' in answer.content.decode()
+
+
+def test_a_refusal_is_said_once(as_owner: Client, pump: Relay) -> None:
+    as_owner.post("/relays/pump/switch", {"on": "on"}, headers=LIVE)
+    assert said(as_owner.get("/")) == []
+
+
+@pytest.mark.parametrize("path", ["/stop", "/rooms/off"])
+def test_a_live_page_fetches_itself_anew_where_no_single_card_tells_all(
+    as_owner: Client, pump: Relay, served: Board, path: str
+) -> None:
+    answer = as_owner.post(path, headers=LIVE)
+    assert answer.status_code == 200
+    assert "HX-Retarget" not in answer
+
+
 # --- who may only look --------------------------------------------------------------------------------------
 
 
@@ -398,6 +455,27 @@ def test_the_page_asks_as_much_of_the_database_for_one_relay_as_for_many(
         )
     with django_assert_max_num_queries(6):  # session, user, relays, boards, and the boards' relays and interlocks
         as_owner.get("/")
+
+
+def test_the_page_asks_no_more_for_who_is_no_superuser(
+    viewer: User, as_viewer: Client, pump: Relay, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_max_num_queries(6):  # session, user, boards, relays, and what the user and the groups may
+        as_viewer.get("/")
+
+
+def test_a_live_page_can_tell_whether_it_is_up_to_date(as_owner: Client, pump: Relay, served: Board) -> None:
+    def seen() -> str:
+        return re.findall(r'data-seen="(\w+)"', as_owner.get("/").content.decode())[0]
+
+    before = seen()
+    assert seen() == before
+    Relay.objects.update(fault="stuck")
+    assert seen() != before
+
+
+def test_without_scripts_the_page_asks_anew_by_itself(as_owner: Client, pump: Relay) -> None:
+    assert re.search(r'<noscript>\s*<meta http-equiv="refresh"', as_owner.get("/").content.decode())
 
 
 def test_a_database_that_cannot_be_written_is_said_not_thrown(as_owner: Client, pump: Relay, served: Board) -> None:
