@@ -222,10 +222,11 @@ document.addEventListener("keydown", ({ key }) => {
 const drawn = new WeakMap();
 
 function tick() {
-  for (const one of document.querySelectorAll("[data-left], [data-for]")) {
+  for (const one of document.querySelectorAll("[data-left], [data-in], [data-for]")) {
     if (!drawn.has(one)) drawn.set(one, performance.now());
     const passed = (performance.now() - drawn.get(one)) / 1000;
-    one.textContent = one.dataset.left ? countdown(one.dataset.left - passed) : age(Number(one.dataset.for) + passed);
+    const { left, in: wait, for: since } = one.dataset;
+    one.textContent = left ? countdown(left - passed) : age(wait ? wait - passed : Number(since) + passed);
   }
 }
 
@@ -240,7 +241,7 @@ function countdown(seconds) {
 }
 
 function age(seconds) {
-  if (seconds < 120) return `${Math.floor(seconds)} s`;
+  if (seconds < 120) return `${Math.max(0, Math.round(seconds))} s`;
   return seconds < 7200 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`;
 }
 

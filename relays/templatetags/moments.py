@@ -55,6 +55,14 @@ def seconds(left: float) -> str:
 
 
 @register.filter
+def age(seconds: float) -> str:
+    """How long something takes or lasts already, as static/live.js ticks it on: 12 s, 3 min, 2 h."""
+    if seconds < 120:
+        return f"{max(0, round(seconds))} s"
+    return f"{int(seconds // 60)} min" if seconds < 7200 else f"{int(seconds // 3600)} h"
+
+
+@register.filter
 def hours(duration: timedelta) -> str:
     """How long something ran in all: 40 s, 12 min, 3.5 h, 1,204 h."""
     seconds = duration.total_seconds()

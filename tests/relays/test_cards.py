@@ -62,7 +62,7 @@ def test_why_it_waits_and_how_long_is_said(lamp: RelayStatus) -> None:
     waiting = replace(lamp, wanted=True, why="after Heater is off")
     assert "Goes on: after Heater is off" in words(cards.card(waiting, True))
     until = replace(waiting, why_until=timezone.now() + timedelta(seconds=3))
-    assert "On in 0:03 , after Heater is off" in words(cards.card(until, True))
+    assert "On in 3 s , after Heater is off" in words(cards.card(until, True))
 
 
 def test_time_left_is_given_in_seconds_for_the_page_to_count_on(lamp: RelayStatus) -> None:
@@ -146,6 +146,13 @@ def test_countdowns(seconds: float, said: str) -> None:
     assert moments.countdown(seconds) == said
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(-1, "0 s"), (3.4, "3 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h")]
+)
+def test_how_long(seconds: float, said: str) -> None:
+    assert moments.age(seconds) == said
+
+
 # --- what stands above the rooms ----------------------------------------------------------------------------
 
 
@@ -154,7 +161,7 @@ def test_a_silent_controller_is_named_with_how_long_and_what_to_do(pump: Relay, 
     board.files.beat(at=clock.boot_seconds() - 12)
     told = cards.notices(status.house(), True)
     assert re.search(r"has not answered for 1[23] s", words(told))
-    assert re.search(r'data-for="1[23]"', told)
+    assert re.search(r'data-for="1[23]\.\d"', told)
     assert "script/server" in told
 
 
@@ -175,4 +182,4 @@ def test_a_wait_of_the_plan_reaches_the_card(pump: Relay, served: Board) -> None
         now,
     )
     card = cards.card(replace(told, last_known=False, wanted=True), True)
-    assert "On in 0:31 , it stays off for at least 40s" in words(card)
+    assert "On in 31 s , it stays off for at least 40s" in words(card)
