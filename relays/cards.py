@@ -54,6 +54,7 @@ def _draw(relay: RelayStatus, may_switch: bool) -> str:
         "last_known": WORDS[relay.last_known],
         "icon": moments.icon(ICONS.get(Relay.Kind(relay.kind), "circle-power")),
         "address": _address(relay.slug),
+        "has_switch": may_switch,
         "may_switch": may_switch and _is_open(relay),
         "next": "off" if _is_shown_on(relay) else "on",
         "knob": _knob(relay),

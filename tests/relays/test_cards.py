@@ -85,7 +85,12 @@ def test_nothing_is_offered_that_would_be_refused(lamp: RelayStatus) -> None:
     stopped = replace(lamp, board=replace(lamp.board, is_stopped=True))
     assert "<button" not in cards.card(stopped, True)
     assert "<button" not in cards.card(silent(lamp), True)
-    assert "<button" not in cards.card(lamp, may_switch=False)
+
+
+def test_who_may_only_look_sees_the_state_and_no_switch(lamp: RelayStatus) -> None:
+    card = cards.card(lamp, may_switch=False)
+    assert "Off since" in words(card)
+    assert "switch" not in card
 
 
 def test_what_is_wanted_on_can_be_taken_back_though_the_controller_is_silent(lamp: RelayStatus) -> None:
