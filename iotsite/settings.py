@@ -50,7 +50,6 @@ INSTALLED_APPS = [
     "django_filters",
     "django_htmx",
     "lucide",
-    "ninja",
     "iotsite",
     "accounts",
     "relays",
@@ -126,6 +125,7 @@ TIME_ZONE: str = env("TIME_ZONE")
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_MIMETYPES = {".webmanifest": "application/manifest+json"}
 
 # No inline script or style, nothing from elsewhere, on any page, the admin's too.
 CONTENT_SECURITY_POLICY = {
