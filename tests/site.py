@@ -96,9 +96,9 @@ class Site:
         wait_for(is_up, what="the controller's heartbeat")
         return process
 
-    def start_web(self) -> tuple[subprocess.Popen[bytes], str]:
-        """A web process and its address."""
-        port = free_port()
+    def start_web(self, port: int = 0) -> tuple[subprocess.Popen[bytes], str]:
+        """A web process and its address; ``port`` 0 is any free one."""
+        port = port or free_port()
         process = self.start(sys.executable, "-m", "iotsite.serve", "--port", str(port))
         address = f"http://127.0.0.1:{port}"
 
@@ -158,12 +158,12 @@ class Site:
 PASSWORD = "a bench needs no secret"
 
 
-def sign_in(address: str) -> requests.Session:
-    """A browser's session of the user that ``Site.add_user`` made; RequestException where the web is away."""
+def sign_in(address: str, username: str = "bench") -> requests.Session:
+    """A browser's session of a user with PASSWORD, as ``Site.add_user`` makes; RequestException where web is away."""
     session = requests.Session()
     page = session.get(f"{address}/account/sign-in/", timeout=10).text
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
-    form = {"csrfmiddlewaretoken": token[1] if token else "", "username": "bench", "password": PASSWORD}
+    form = {"csrfmiddlewaretoken": token[1] if token else "", "username": username, "password": PASSWORD}
     session.post(f"{address}/account/sign-in/", form, timeout=10).raise_for_status()
     return session
 

@@ -1,0 +1,94 @@
+"""Many tabs of one browser, which allows six connections to a host."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.cards import card, switch
+from tests.browser.conftest import OpenWindow
+from tests.browser.served import Served
+
+pytestmark = pytest.mark.xdist_group("browser-lost")
+
+A_SECOND = 1_000
+ASKED_WITHIN = 6_000
+TABS = 10
+
+VISIBILITY = """
+let hidden = false;
+Object.defineProperty(document, "hidden", { get: () => hidden });
+Object.defineProperty(document, "visibilityState", { get: () => (hidden ? "hidden" : "visible") });
+window.showTab = (shown) => {
+  hidden = !shown;
+  document.dispatchEvent(new Event("visibilitychange"));
+};
+"""
+"""A browser without a screen shows all its tabs at once: here a test says which."""
+
+
+@pytest.fixture(scope="module")
+def house(served: Served) -> Served:
+    served.furnish('simulated("Cellar")\nrelay("Porch lamp", "Garden", kind="lamp")\nrelay("Pump", "Garden")')
+    served.site.start_controller()
+    served.start_web()
+    return served
+
+
+def show(page: Page, is_shown: bool) -> None:
+    page.evaluate(f"showTab({str(is_shown).lower()})")
+
+
+def test_ten_tabs_at_once_all_load_switch_and_learn(house: Served, window: OpenWindow) -> None:
+    first = window(house)
+    tabs = [first, *(window(house, beside=first) for _ in range(TABS - 1))]
+    for number, tab in enumerate(tabs):
+        is_on = number % 2 == 0
+        switch(tab, "Pump").click()
+        expect(switch(tab, "Pump")).to_be_checked(checked=is_on, timeout=ASKED_WITHIN)
+        # The next may be one that has no stream, and asks only now and then.
+        expect(switch(tabs[number + 1 - TABS], "Pump")).to_be_checked(checked=is_on, timeout=ASKED_WITHIN)
+    switch(tabs[-1], "Porch lamp").click()
+    for tab in tabs:
+        expect(card(tab, "Porch lamp")).to_contain_text("On since", timeout=ASKED_WITHIN)
+    for tab in tabs[:3]:
+        tab.reload()
+        expect(card(tab, "Porch lamp")).to_contain_text("On since", timeout=2 * A_SECOND)
+    house.switch("porch-lamp", "off")
+
+
+def test_a_session_has_four_streams_and_a_fifth_page_asks(house: Served, window: OpenWindow) -> None:
+    first = window(house, "/account/")
+    tabs = [first, *(window(house, "/account/", beside=first) for _ in range(4))]
+    answers = []
+    for tab in tabs:
+        with tab.expect_response("**/live?*") as said:
+            tab.goto("/")
+        answers.append(said.value.status)
+    assert answers == [200, 200, 200, 200, 204]
+    house.switch("porch-lamp", "on")
+    expect(card(tabs[0], "Porch lamp")).to_contain_text("On since", timeout=A_SECOND)
+    expect(card(tabs[4], "Porch lamp")).to_contain_text("On since", timeout=ASKED_WITHIN)
+    house.switch("porch-lamp", "off")
+
+
+def test_a_hidden_tab_leaves_its_stream_to_others_and_shows_the_truth_when_it_is_seen_again(
+    house: Served, window: OpenWindow
+) -> None:
+    first = window(house, "/account/")
+    first.context.add_init_script(VISIBILITY)
+    tabs = [first, *(window(house, "/account/", beside=first) for _ in range(TABS - 1))]
+    for tab in tabs:  # each hides the one before it, as with one window
+        with tab.expect_response("**/live?*") as said:
+            tab.goto("/")
+        assert said.value.status == 200
+        expect(card(tab, "Porch lamp")).to_contain_text("Off")
+        if tab is not tabs[-1]:
+            show(tab, False)
+    switch(tabs[-1], "Porch lamp").click()
+    expect(card(tabs[-1], "Porch lamp")).to_contain_text("On since", timeout=A_SECOND)
+    tabs[0].wait_for_timeout(500)
+    expect(card(tabs[0], "Porch lamp")).to_contain_text("Off")
+    show(tabs[-1], False)
+    show(tabs[0], True)
+    expect(card(tabs[0], "Porch lamp")).to_contain_text("On since", timeout=A_SECOND)
+    house.switch("porch-lamp", "off")
+    expect(card(tabs[0], "Porch lamp")).to_contain_text("Off since", timeout=A_SECOND)
