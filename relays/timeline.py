@@ -83,7 +83,7 @@ def spans(happened: Iterable[Happened], start: datetime, end: datetime) -> Itera
     """What was so from ``start`` to ``end``; ``happened`` oldest first, and from before ``start`` what led to it."""
     state, words, since, wanted = Shown.UNKNOWN, "", start, Shown.UNKNOWN
     for one in happened:
-        if one.kind in ON | OFF and one.outcome == "accepted":
+        if one.kind in ON | OFF and one.outcome in ("accepted", "applied"):
             wanted = Shown.ON if one.kind in ON else Shown.OFF
         after, caused = _after(one, state, wanted), one.cause
         at = min(max(one.at, start), end)

@@ -66,6 +66,10 @@ def drawings(relay: Relay, shown: RelayStatus, now: datetime) -> list[tuple[str,
 
 def _spans(relay: Relay, shown: RelayStatus, start: datetime, end: datetime) -> list[Span]:
     happened, begin = _happened(relay, start)
+    if shown.last_known is not None and shown.since:  # the row knows what no Event tells: a line was taken as it was
+        kind = Event.Kind.ASKED_ON if shown.last_known else Event.Kind.ASKED_OFF
+        happened.append(Happened(shown.since, kind, Event.Outcome.APPLIED))
+        happened.sort(key=lambda one: one.at)
     known_to = end
     if not shown.board.is_served:
         known_to = shown.board.silent_since or (happened[-1].at if happened else begin)

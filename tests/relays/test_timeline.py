@@ -163,6 +163,13 @@ def test_the_page_costs_as_much_for_many_events_as_for_few(
         as_owner.get("/relays/pump/")
 
 
+def test_a_line_that_was_taken_as_it_was_is_known_from_then_on(as_owner: Client, pump: Relay, served: Board) -> None:
+    Relay.objects.update(actual=False, actual_at=datetime.now(UTC) - timedelta(days=30))
+    Event.objects.create(kind="started", why="clean restart", board=served, via="controller")
+    (_, drawing), _ = as_owner.get("/relays/pump/").context["drawings"]
+    assert (drawing.bars, drawing.summary) == ((), "never on")
+
+
 def test_a_disabled_relay_has_its_page(as_owner: Client, pump: Relay, served: Board) -> None:
     Relay.objects.update(is_enabled=False)
     assert "It is disabled" in text(as_owner.get("/relays/pump/"))
