@@ -108,7 +108,8 @@ def test_on_a_pi_it_makes_the_board_of_its_header_and_no_relay(
     board = Board.objects.get()
     assert (board.name, board.driver, board.header) == ("Raspberry Pi", "gpio", "P1")
     assert not Relay.objects.exists()
-    assert "GPIO header P1 found. It has no relay until you add the first" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "GPIO header P1 found. It has no relay yet: the page /setup/ leads to the first.\n" in said
 
 
 @pytest.mark.django_db

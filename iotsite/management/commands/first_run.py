@@ -68,7 +68,7 @@ class Command(BaseCommand):
             header = gpio.find_header(settings.RUN_DIR)
             board = Board(name="Raspberry Pi", driver=Board.Driver.GPIO, header=header)
             board.save_edited(by=None, via=Event.Via.COMMAND_LINE)
-            self.stdout.write(f"GPIO header {header} found. It has no relay until you add the first: see README.md.")
+            self.stdout.write(f"GPIO header {header} found. It has no relay yet: the page /setup/ leads to the first.")
 
 
 def _refuse_newer_data() -> None:
