@@ -4,6 +4,7 @@ import hashlib
 import logging
 import re
 import secrets
+import threading
 import time
 from datetime import timedelta
 from typing import ClassVar, Self
@@ -15,6 +16,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from iotsite import database
+from iotsite.prepared import Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +36,8 @@ class TokenQuerySet(models.QuerySet["Token"]):
         if not Token.SHAPE.fullmatch(text):
             return None
         # By its hash: how long the look-up takes tells nothing about the text.
-        return self.valid().select_related("user").filter(hash=_hashed(text)).first()
+        found = next(iter(_WITH_HASH(_hashed(text))), None)
+        return found if found and found.user.is_active and not found.is_expired else None
 
 
 class Token(models.Model):
@@ -49,6 +52,8 @@ class Token(models.Model):
     DEFAULT_DAYS = 90
     MOST_DAYS = 3650
     notes_again_at: ClassVar[float] = 0.0
+    noting: ClassVar[threading.Lock] = threading.Lock()
+    """Held by the one thread that writes a date; a second one is not worth its wait, another use will come."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
     name = models.CharField(
@@ -94,6 +99,10 @@ class Token(models.Model):
     def is_expired(self) -> bool:
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
+    @property
+    def is_used_today(self) -> bool:
+        return self.last_used_on is not None and self.last_used_on >= timezone.localdate()
+
     @classmethod
     def make(cls, user: User, name: str, scope: str, days: int | None = DEFAULT_DAYS) -> tuple["Token", str]:
         """A new token and its text, which nobody can have a second time; ``days`` None: it never expires.
@@ -117,12 +126,11 @@ class Token(models.Model):
         """Write down today's date, once a day. A database that cannot be written to keeps nobody from reading.
 
         Where another holds the database this waits as any write does: call it when the work is done, not before.
-        After a failure nobody tries for a minute, so that not every request waits.
+        One thread tries at a time, and after a failure nobody for a minute: not every request waits.
         """
-        today = timezone.localdate()
-        is_noted = self.last_used_on is not None and self.last_used_on >= today
-        if is_noted or time.monotonic() < Token.notes_again_at:
+        if self.is_used_today or time.monotonic() < Token.notes_again_at or not Token.noting.acquire(blocking=False):
             return
+        today = timezone.localdate()
         is_older = Q(last_used_on=None) | Q(last_used_on__lt=today)
         try:
             with database.writing():
@@ -132,6 +140,11 @@ class Token(models.Model):
             logger.warning("That the token %s was used today is not written down: %s", self.pk, error)
         else:
             self.last_used_on = today
+        finally:
+            Token.noting.release()
+
+
+_WITH_HASH = Prepared(lambda hash: Token.objects.filter(hash=hash).select_related("user"))
 
 
 def _hashed(text: str) -> str:

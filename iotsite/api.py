@@ -1,17 +1,23 @@
 """The API below /api/: who may come in, how it says no, and what it is made of."""
 
+from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, ValidationError
 from ninja.errors import HttpError as NinjaError
+from ninja.openapi.schema import OpenAPISchema
 from ninja.security import HttpBearer
 
 from accounts.models import Token
 from iotsite import __version__
-from iotsite.problems import problem
+from iotsite.apidocs import DocsPage
+from iotsite.bridge import AFTERWARDS
+from iotsite.problems import MEDIA_TYPE, problem
 
 ABOUT = """\
 Every call needs a token: `Authorization: Bearer iot_…`. Your account page makes one, or `manage.py create_token`.
@@ -22,6 +28,9 @@ Errors are problem documents (RFC 9457): `detail` is a sentence, `code` is for p
 UNKNOWN = "Send a valid token: “Authorization: Bearer iot_…”. Your account page makes one."
 READ_ONLY = "This token may only read: make one with the scope “switch”."
 NO_JSON = "The body is not JSON: send an object like {}."
+TOO_LONG = "The body is far longer than any call needs: send less."
+MOST_ERRORS = 10
+"""So many errors of a body are told; who sends more has enough to do."""
 
 
 class ApiError(Exception):
@@ -39,10 +48,7 @@ class Bearer(HttpBearer):
     """Whoever shows a valid token; ``request.auth`` is that token."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Token | None:
-        found = Token.objects.find(token)
-        if found:
-            found.note_use()
-        return found
+        return Token.objects.find(token)
 
 
 class SwitchingBearer(Bearer):
@@ -58,7 +64,43 @@ class SwitchingBearer(Bearer):
 reading = Bearer()
 switching = SwitchingBearer()
 
-api = NinjaAPI(title="iotsite", version=__version__, description=ABOUT, auth=reading, urls_namespace="api")
+
+class Api(NinjaAPI):
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
+        """Ninja's, which takes every answer for JSON."""
+        schema = super().get_openapi_schema(**options)
+        for call in (call for calls in schema["paths"].values() for call in calls.values()):
+            for status, answer in call["responses"].items():
+                if int(status) >= 400:
+                    answer["content"] = {MEDIA_TYPE: answer["content"]["application/json"]}
+        return schema
+
+
+def call(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A view of ninja's as it stands in the addresses.
+
+    That a token was used is written down when all is answered: whoever holds the database delays no read and no stop.
+    """
+
+    @wraps(view)
+    def answer(request: HttpRequest, **path: Any) -> HttpResponse:
+        response = view(request, **path)
+        token: Token | None = getattr(request, "auth", None)
+        if token and not token.is_used_today:
+            request.META[AFTERWARDS] = token.note_use
+        return _say_which_method(request, response) if response.status_code == 405 else response
+
+    return answer
+
+
+def _say_which_method(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    allowed = ", ".join(sorted(response["Allow"].split(", ")))
+    said = ApiError(405, "wrong_method", f"This address takes {allowed}, not {request.method}.").response()
+    said["Allow"] = allowed
+    return said
+
+
+api = Api(title="iotsite", version=__version__, description=ABOUT, auth=reading, urls_namespace="api", docs=DocsPage())
 
 
 @api.exception_handler(ApiError)
@@ -79,7 +121,7 @@ def _say_what_is_wrong(request: HttpRequest, error: ValidationError) -> HttpResp
     places = [[str(part) for part in found["loc"] if part != "body"] for found in error.errors]
     errors = [
         {"where": ".".join(place) or "body", "what": found["msg"]}
-        for place, found in zip(places, error.errors, strict=True)
+        for place, found in zip(places[:MOST_ERRORS], error.errors[:MOST_ERRORS], strict=True)
     ]
     detail = "; ".join(f"{found['where']}: {found['what']}" for found in errors)
     return ApiError(422, "invalid", f"{detail}.", errors=errors).response()
@@ -88,3 +130,8 @@ def _say_what_is_wrong(request: HttpRequest, error: ValidationError) -> HttpResp
 @api.exception_handler(NinjaError)
 def _say_in_general(request: HttpRequest, error: NinjaError) -> HttpResponse:
     return ApiError(error.status_code, "bad_request", NO_JSON if error.status_code == 400 else str(error)).response()
+
+
+@api.exception_handler(RequestDataTooBig)
+def _say_that_it_is_long(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    return ApiError(413, "too_long_body", TOO_LONG).response()

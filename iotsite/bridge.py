@@ -2,7 +2,7 @@
 
 Threads that live keep their database connection: under Django's own ASGI handler each request would open one. A view
 that answers with a stream puts it into ``environ[STREAM]``: its headers come from Django, with all that the middleware
-decides, its body from the event loop, which costs no thread.
+decides, its body from the event loop, which costs no thread. What nobody should wait for goes into AFTERWARDS.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-STREAM = "iotsite.stream"
+STREAM, AFTERWARDS = "iotsite.stream", "iotsite.afterwards"
 UNPREFIXED = ("CONTENT_TYPE", "CONTENT_LENGTH")
 SAME_FOR_ALL: dict[str, Any] = {"SCRIPT_NAME": "", "wsgi.version": (1, 0), "wsgi.errors": sys.stderr}
 SAME_FOR_ALL |= {"wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False}
@@ -39,21 +39,23 @@ class Bridge:
         environ, loop = _environ(scope, body), asyncio.get_running_loop()
         start, content = await loop.run_in_executor(self.pool, self._answer, environ)
         await send(start)
+        if afterwards := environ.get(AFTERWARDS):
+            loop.run_in_executor(self.pool, afterwards)
         if stream := environ.get(STREAM):
             await stream.serve(receive, send)
         else:
             await send({"type": "http.response.body", "body": content})
 
     async def _read(self, receive: Any) -> bytes:
-        """The body; of one that is too long, one byte more than Django takes, so that Django says so."""
+        """All of the body; of one that is too long is kept one byte more than Django takes, so that Django says so."""
         body, has_more = bytearray(), True
-        while has_more and len(body) <= self.longest_body:
+        while has_more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ConnectionError
-            body += message["body"]
+            body += message["body"][: self.longest_body + 1 - len(body)]
             has_more = message["more_body"]
-        return bytes(body[: self.longest_body + 1])
+        return bytes(body)
 
     def _answer(self, environ: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         said: list[Any] = []

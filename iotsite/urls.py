@@ -1,10 +1,11 @@
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, include, path
+from django.views.generic import RedirectView
 
 from iotsite import errors, health, live
 from iotsite.admin import change_password, sign_in
-from iotsite.api import api
+from iotsite.api import api, call
 from relays.api import router
 
 admin.autodiscover()
@@ -13,7 +14,7 @@ programs = api.urls
 for pattern in programs[0]:
     # Its calls ask for tokens themselves; its documentation is a page like others, for people who are signed in.
     if isinstance(pattern, URLPattern) and pattern.name not in ("openapi-json", "openapi-view"):
-        login_not_required(pattern.callback)
+        pattern.callback = login_not_required(call(pattern.callback))
 
 urlpatterns = [
     path("", include("relays.urls")),
@@ -21,6 +22,7 @@ urlpatterns = [
     path("admin/login/", sign_in),
     path("admin/password_change/", change_password),
     path("admin/", admin.site.urls),
+    path("api/", RedirectView.as_view(pattern_name="api:openapi-view")),
     path("api/", programs),
     path("live", live.live, name="live"),
     path("healthz", health.healthz, name="healthz"),

@@ -1,7 +1,8 @@
 """The relays for programs: what there is, how it is, and every switch through the one door."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
+from functools import wraps
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, HttpResponse
@@ -11,7 +12,7 @@ from pydantic import ConfigDict, Field, StrictBool
 from accounts.models import Token, User
 from iotsite.api import ApiError, switching
 from iotsite.bridge import STREAM
-from relays import door, durations, status
+from relays import door, durations, plan, status
 from relays.door import Outcome, RelayError
 from relays.models import Board, Event, Relay
 from relays.status import RelayStatus
@@ -28,10 +29,14 @@ STATUS_OF = {"no_controller": 503, "database": 503, "not_allowed": 403, "gone": 
 
 
 class Strict(Schema):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
-Wait = Annotated[float, Field(ge=0, le=2, description="Seconds to wait for the pin.")]
+class Told(Schema):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+Wait = Annotated[float, Field(strict=True, ge=0, le=2, description="Seconds to wait for the pin.")]
 CommandId = Annotated[
     str,
     Field(
@@ -42,6 +47,7 @@ CommandId = Annotated[
 Lasting = Annotated[
     float,
     Field(
+        strict=True,
         ge=durations.SHORTEST.total_seconds(),
         le=durations.LONGEST.total_seconds(),
         description="On for so many seconds, then off by itself.",
@@ -56,6 +62,7 @@ class Press(Strict):
 
 class Switch(Press):
     on: StrictBool
+    """What it is to be, never “the other one”: sent twice it does no harm."""
     lasting: Lasting | None = Field(None, alias="for")
 
 
@@ -64,94 +71,123 @@ class AllOff(Strict):
 
 
 class Confirmation(Strict):
-    confirm: Annotated[Literal[True], Field(description="The second step: yes, nothing is dangerous any more.")]
+    confirm: Annotated[
+        StrictBool,
+        Field(json_schema_extra={"const": True}, description="The second step: yes, nothing is dangerous any more."),
+    ]
 
 
-class PendingOut(Schema):
+class PendingOut(Told):
     why: str
+    """Why it is not yet as wanted, in words."""
     until: datetime | None
+    """How long that lasts; null where only an event can tell."""
 
 
-class RelayOut(Schema):
+class RelayOut(Told):
     id: int
     slug: str
     name: str
     kind: str
+    """What it switches: a lamp, a pump, a door."""
     room: str | None
     board: str
     line: str
+    """Its output on the board, like `GPIO17`."""
     mode: Literal["switch", "momentary"]
+    """A momentary relay can only be pressed."""
     wanted: bool
+    """What was asked for last."""
     actual: bool | None
+    """What its pin was read back to be; null: not known."""
     since: datetime | None
+    """Since when `actual` is so."""
     until: datetime | None
+    """When it goes off by itself."""
     pending: PendingOut | None
+    """Why `actual` is not yet `wanted`; null where it is."""
     fault: str | None
+    """What is wrong with it, in words."""
     command: int
+    """The number of the event that asked for `wanted`; in the answer to a command, of that command."""
     is_locked: bool
+    """It refuses every request, until somebody unlocks it."""
     lock_reason: str | None
     is_simulated: bool
+    """Nothing is switched for real."""
     is_served: bool
+    """The controller of its board answers. Where it does not, `actual` is null."""
 
 
-class RelaysOut(Schema):
+class RelaysOut(Told):
     items: list[RelayOut]
     next_cursor: str | None
+    """Send it as `cursor` for the next page; null: there is none."""
 
 
-class RefusalOut(Schema):
+class RefusalOut(Told):
     slug: str
     code: str
     detail: str
 
 
-class AllOffOut(Schema):
+class AllOffOut(Told):
     off: list[str]
+    """Slugs of the relays that are off now."""
     pending: list[str]
+    """Slugs of those that will be."""
     refused: list[RefusalOut]
 
 
-class StoppedBoardOut(Schema):
+class StoppedBoardOut(Told):
     board: str
     is_stopped: bool
     since: datetime | None
     by: str | None
 
 
-class StopOut(Schema):
+class StopOut(Told):
     is_stopped: bool
     boards: list[StoppedBoardOut]
     note: str | None = None
+    """What could not be done yet: everything is stopped even where the database cannot be written to."""
 
 
-class EventOut(Schema):
+class EventOut(Told):
     id: int
     at: datetime
     kind: str
     outcome: str | None
     board: str
     relay: str | None
+    """Its slug; null for what happened to the whole board."""
     of: int | None
+    """The event that this one answers: the command that was applied, failed or superseded."""
     who: str | None
     via: str
+    """By what means: page, api, timer, …"""
     why: str | None
     sentence: str
+    """All of it, for people."""
 
 
-class EventsOut(Schema):
+class EventsOut(Told):
     items: list[EventOut]
     next_cursor: str | None
+    """Send it as `cursor` for the next page; null: there is none."""
 
 
-class ProblemOut(Schema):
+class ProblemOut(Told):
     type: str
     title: str
     status: int
     detail: str
+    """What is wrong and what to do, for people."""
     code: str
+    """What is wrong, for programs."""
 
 
-REFUSALS = dict.fromkeys((401, 403, 404, 409, 422, 502, 503), ProblemOut)
+REFUSALS = dict.fromkeys((400, 401, 403, 404, 405, 409, 413, 422, 502, 503), ProblemOut)
 
 
 def as_item(relay: RelayStatus) -> dict[str, Any]:
@@ -185,13 +221,30 @@ def _why_pending(relay: RelayStatus) -> str:
     return relay.why or "the relay controller has not confirmed it yet"
 
 
+def _only_known_parameters(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse parameters that a call does not have: whoever misspells one should not be taken to have said nothing."""
+
+    @wraps(view)
+    def strict(request: HttpRequest, **values: Any) -> Any:
+        if request.GET:
+            known = [name for name in values if name != "body" and name not in request.resolver_match.kwargs]  # type: ignore[union-attr]
+            if unknown := sorted(set(request.GET) - {*known}):
+                there = f"there are {', '.join(known)}" if known else "this call has none"
+                raise ApiError(422, "invalid", f"There is no parameter “{unknown[0][:50]}”: {there}.")
+        return view(request, **values)
+
+    return strict
+
+
+router.add_decorator(_only_known_parameters)
+
+
 # --- relays -------------------------------------------------------------------------------------------------
 
 
 @router.get("/relays", response={200: RelaysOut} | REFUSALS)
 def list_relays(request: HttpRequest, limit: Annotated[int, Query(ge=1, le=500)] = 500, cursor: int = 0) -> Any:
     """All enabled relays, by their number."""
-    _know_all(request, "limit", "cursor")
     found = sorted((relay for relay in status.house().relays if relay.id > cursor), key=lambda relay: relay.id)
     return {
         "items": [as_item(relay) for relay in found[:limit]],
@@ -201,39 +254,39 @@ def list_relays(request: HttpRequest, limit: Annotated[int, Query(ge=1, le=500)]
 
 @router.get("/relays/{slug}", response={200: RelayOut} | REFUSALS)
 def get_relay(request: HttpRequest, slug: str) -> Any:
+    """One relay, by its slug."""
     return as_item(status.of(_relay(slug)))
 
 
 @router.put("/relays/{slug}", auth=switching, response={200: RelayOut, 202: RelayOut} | REFUSALS)
 def switch_relay(request: HttpRequest, slug: str, body: Switch) -> Any:
     """On or off: 200 once the pin was read back to be so, 202 while it is not yet."""
-    lasting = timedelta(seconds=body.lasting) if body.lasting is not None else None
-    return _carry_out(request, slug, body, lambda relay, **by: relay.switch(body.on, lasting=lasting, **by))
+    return _carry_out(request, plan.Request(slug, body.on, body.lasting), body)
 
 
 @router.post("/relays/{slug}/press", auth=switching, response={200: RelayOut, 202: RelayOut} | REFUSALS)
 def press_relay(request: HttpRequest, slug: str, body: Press | None = None) -> Any:
     """Press a momentary relay: answers like a switch, 200 once the press has begun."""
-    return _carry_out(request, slug, body or Press(), lambda relay, **by: relay.press(**by))
+    return _carry_out(request, plan.Request(slug, on=True, is_press=True), body or Press())
 
 
 def _relay(slug: str) -> Relay:
     try:
         return Relay.objects.by_room().get(slug=slug)
     except Relay.DoesNotExist:
-        raise ApiError(
-            404, "no_such_relay", f"There is no enabled relay “{slug}”: GET /api/relays lists them."
-        ) from None
+        raise _no_such_relay(slug) from None
 
 
-def _carry_out(request: HttpRequest, slug: str, body: Press, ask: Callable[..., Event]) -> Any:
-    relay = _relay(slug)
+def _no_such_relay(slug: int | str) -> ApiError:
+    return ApiError(404, "no_such_relay", f"There is no enabled relay “{slug}”: GET /api/relays lists them.")
+
+
+def _carry_out(request: HttpRequest, wish: plan.Request, body: Press) -> Any:
     try:
-        event = ask(relay, by=_user(request), via=Event.Via.API, command_id=body.command_id or "")
+        event = door.ask(wish, by=_user(request), via=Event.Via.API, command_id=body.command_id or "")
     except RelayError as error:
-        raise _refusal(error) from error
-    outcome = door.wait_for(event, body.wait)
-    return _answer(event, outcome)
+        raise _no_such_relay(wish.relay) if error.code == "gone" else _refusal(error) from error
+    return _answer(event, door.wait_for(event, body.wait))
 
 
 def _refusal(error: RelayError) -> ApiError:
@@ -265,10 +318,15 @@ def all_off(request: HttpRequest, body: AllOff | None = None) -> Any:
         try:
             asked.append((relay, relay.switch(False, by=_user(request), via=Event.Via.API)))
         except RelayError as error:
+            if error.code in ("not_allowed", "database"):
+                raise _refusal(error) from error  # the next ones would fare no better
             told["refused"].append({"slug": relay.slug, "code": error.code, "detail": error.sentence})
     for relay, event in asked:
         outcome = door.wait_for(event, (body or AllOff()).wait / len(asked))
-        told["off" if outcome.word == Event.Outcome.APPLIED else "pending"].append(relay.slug)
+        if outcome.word in (Event.Outcome.APPLIED, door.PENDING):
+            told["off" if outcome.word == Event.Outcome.APPLIED else "pending"].append(relay.slug)
+        else:
+            told["refused"].append({"slug": relay.slug, "code": outcome.word, "detail": outcome.sentence})
     return Status(202 if told["pending"] or told["refused"] else 200, told)
 
 
@@ -294,6 +352,8 @@ def stop_everything(request: HttpRequest) -> Any:
 @router.delete("/stop", auth=switching, response={200: StopOut} | REFUSALS)
 def reset_stop(request: HttpRequest, body: Confirmation) -> Any:
     """Let relays be switched again. Nothing goes on by itself: what was on stays off."""
+    if not body.confirm:
+        raise ApiError(422, "invalid", "confirm: say true when nothing is dangerous any more.")
     try:
         door.reset_stop(by=_user(request), via=Event.Via.API)
     except RelayError as error:
@@ -323,17 +383,14 @@ def list_events(
     cursor: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE)] = 50,
 ) -> Any:
-    """What happened, the newest first; ``since`` is a moment with its zone, ``cursor`` goes on where a page ended."""
-    _know_all(request, "relay", "outcome", "since", "cursor", "limit")
-    if since and since.tzinfo is None:
-        raise ApiError(422, "invalid", "since: say the zone too, as in 2026-11-25T18:00:00Z.")
+    """What happened, the newest first; `since` is a moment with its zone, `cursor` goes on where a page ended."""
     events = Event.objects.select_related("relay", "board", "of")
     if relay is not None:
         events = events.filter(relay__slug=relay)
     if outcome:
         events = events.filter(outcome=outcome)
     if since:
-        events = events.filter(at__gte=since)
+        events = events.filter(at__gte=_in_utc(since))
     if cursor is not None:
         events = events.filter(id__lt=cursor)
     found = list(events.order_by("-id")[: limit + 1])
@@ -341,6 +398,15 @@ def list_events(
         "items": [_event_item(event) for event in found[:limit]],
         "next_cursor": str(found[limit - 1].pk) if len(found) > limit else None,
     }
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ApiError(422, "invalid", "since: say the zone too, as in 2026-11-25T18:00:00Z.")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ApiError(422, "invalid", "since: no calendar has such a moment.") from None
 
 
 def _event_item(event: Event) -> dict[str, Any]:
@@ -359,11 +425,14 @@ def _event_item(event: Event) -> dict[str, Any]:
     }
 
 
-@router.get("/stream", response={200: None} | REFUSALS)
-def stream(request: HttpRequest) -> HttpResponse:
-    """Server-sent events: `relay` with a relay as above, `stop` with the state of Stop everything, `beat` every 4 s.
+EVENT_STREAM = {"responses": {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}}
 
-    Everything as it is at first, then each change.
+
+@router.get("/stream", response={200: None} | REFUSALS, openapi_extra=EVENT_STREAM)
+def stream(request: HttpRequest) -> HttpResponse:
+    """Server-sent events: `relay` with a relay as above, `stop` with whether everything is stopped, `beat` every 4 s.
+
+    Everything as it is at first, then each change; `bye` once the token is revoked or has expired.
     """
     from iotsite import live
 
@@ -373,11 +442,6 @@ def stream(request: HttpRequest) -> HttpResponse:
 
 
 # --- what the calls share -----------------------------------------------------------------------------------
-
-
-def _know_all(request: HttpRequest, *names: str) -> None:
-    if unknown := sorted(set(request.GET) - {*names}):
-        raise ApiError(422, "invalid", f"There is no parameter “{unknown[0][:50]}”: there are {', '.join(names)}.")
 
 
 def _user(request: HttpRequest) -> User:
