@@ -1,5 +1,7 @@
 """What the web server runs: the site in a pool of threads, each of which keeps its database connection."""
 
+import gc
+
 from django.conf import settings
 
 from iotsite.bridge import Bridge
@@ -10,5 +12,6 @@ from relays.wakeup import WAITERS
 THREADS = WAITERS + 16
 """However many requests wait for a controller, these are left to everybody else."""
 
+gc.freeze()  # what lives as long as the process need not be looked through for garbage
 application = Bridge(site, threads=THREADS, longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE, body_within=15.0)
 Checkpointer(keeps_lock=False).start()

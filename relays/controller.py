@@ -15,6 +15,7 @@ from dataclasses import replace
 from django.db import DatabaseError, connection
 
 from iotsite import __version__, database, places
+from iotsite.prepared import Prepared
 from relays import clock, plan, recorder, runfiles, supervision
 from relays.boards import BoardError, Driver
 from relays.clock import Now
@@ -31,6 +32,11 @@ DRAIN_WITHIN = 5.0
 SWEEP_PAUSES = (0.0, 0.005, 0.02, 0.1)
 
 
+_ENABLED = Prepared(
+    lambda board: Relay.objects.filter(board=board, is_enabled=True).select_related("board", "interlock").order_by("pk")
+)
+
+
 class Controller:
     """Owns the lines of one board, from the lock to the end of the process."""
 
@@ -44,8 +50,6 @@ class Controller:
         self.now = now
         self.mailbox = Mailbox(files)
         self.recorder = recorder.Recorder(board.pk, self.mailbox.tell)
-        self._enabled = Relay.objects.filter(board=board.pk, is_enabled=True)
-        self._enabled = self._enabled.select_related("board", "interlock").order_by("pk")
         self.lines: dict[int, Line] = {}
         self.interlocks: dict[int, plan.InterlockState] = {}
         self.is_ending = False
@@ -130,7 +134,7 @@ class Controller:
         if self.problem:
             return
         try:
-            rows = list(self._enabled.all())
+            rows = _ENABLED(self.board.pk)
             board = rows[0].board if rows else Board.objects.get(pk=self.board.pk)
         except Board.DoesNotExist:
             return

@@ -5,15 +5,17 @@ leaves an Event too. It never touches a pin.
 """
 
 import getpass
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, models
+from django.db.models import Q
 from django.utils import timezone
 
 from iotsite import database
+from iotsite.prepared import Prepared
 from relays import clock, durations, plan, wakeup
 from relays.models import Board, Event, Relay
 from relays.runfiles import BoardFiles
@@ -23,6 +25,18 @@ if TYPE_CHECKING:
 
 COMMAND_ID_KEPT = timedelta(hours=24)
 PENDING = "pending"
+
+
+def _with_rivals(**which: int | str) -> "models.QuerySet[Relay]":
+    """A relay, and those of its interlock."""
+    interlock = Relay.objects.filter(**which).order_by().values("interlock")
+    return Relay.objects.filter(Q(**which) | Q(interlock__in=interlock)).select_related("board", "interlock").order_by()
+
+
+_BY_NUMBER = Prepared(lambda number: _with_rivals(pk=number))
+_BY_SLUG = Prepared(lambda slug: _with_rivals(slug=slug))
+_ANSWER = Prepared(lambda event: Event.objects.filter(of=event).order_by("-id")[:1])
+_AT_HAND = Prepared(lambda number: Relay.objects.at_hand().filter(pk=number))
 
 
 class RelayError(Exception):
@@ -71,10 +85,11 @@ def ask(request: plan.Request, *, by: "User | None", via: str, command_id: str =
 
 
 def _answer(request: plan.Request, by: "User | None", via: str, command_id: str) -> tuple[Event, plan.Refused | None]:
-    rows = list(Relay.objects.beside(request.relay))
-    relay = next((row for row in rows if row.pk == request.relay), None)
+    rows = (_BY_SLUG if isinstance(request.relay, str) else _BY_NUMBER)(request.relay)
+    relay = next((row for row in rows if request.relay in (row.pk, row.slug)), None)
     if relay is None:
         raise Relay.DoesNotExist
+    request = replace(request, relay=relay.pk)
     kind = Event.Kind.PRESSED if request.is_press else Event.Kind.ASKED_ON if request.on else Event.Kind.ASKED_OFF
     event = Event(kind=kind, board=relay.board, relay=relay, by=by, who=name_of(by, via), via=via)
     event.lasting = timedelta(seconds=request.lasting) if request.lasting is not None else None
@@ -106,7 +121,7 @@ def _earlier(relay: Relay, command_id: str) -> Event | None:
 def _verdict(
     request: plan.Request, relay: Relay, rows: list[Relay], by: "User | None", is_reused: bool
 ) -> plan.Accepted | plan.Refused:
-    """``rows``: the relay and those beside it on its board."""
+    """``rows``: the relay and those of its interlock."""
     if by is not None and not by.has_perm("relays.switch_relay"):
         return plan.Refused("not_allowed", f"You may look at {relay.name}, but not switch it: ask an administrator.")
     if is_reused:
@@ -115,6 +130,8 @@ def _verdict(
         if not part.is_enabled:
             return plan.Refused("disabled", f"{part.name} is disabled: enable it first.")
     now = clock.now()
+    if request.lasting is not None:
+        rows = relay.board.rows()  # a time may be over before the relay has its turn among all those that wait
     return plan.admit(relay.board.as_seen((row for row in rows if row.is_enabled), now), request, now)
 
 
@@ -147,29 +164,28 @@ def _replace(rival: Relay, relay: Relay, cause: Event) -> None:
 
 
 def outcome_of(event: Event) -> Outcome:
-    """What became of an accepted command so far."""
+    """What became of an accepted command, as far as its controller has said."""
     assert event.relay_id is not None
-    relay = Relay.objects.at_hand().get(pk=event.relay_id)
-    return Outcome(*_became(event, relay), relay)
-
-
-def _became(event: Event, relay: Relay) -> tuple[str, str]:
-    """The word for what became of ``event``, and why."""
+    [relay] = _AT_HAND(event.relay_id)
     if relay.applied_command == event.pk:
-        return Event.Outcome.APPLIED, ""
-    answer = event.answers.first()
-    if answer:
-        return answer.outcome, answer.why
-    if relay.command > event.pk:
-        return Event.Outcome.SUPERSEDED, "a newer command came before it was carried out"
+        return Outcome(Event.Outcome.APPLIED, "", relay)
+    if answer := next(iter(_ANSWER(event.pk)), None):
+        [relay] = _AT_HAND(event.relay_id)  # the one above may be older than the answer
+        return Outcome(answer.outcome, answer.why, relay)
+    return Outcome(PENDING, _why_pending(event, relay), relay)
+
+
+def _why_pending(event: Event, relay: Relay) -> str:
     if not relay.board.is_served:
-        return PENDING, "the relay controller does not answer: start it and it will be done"
+        return "the relay controller does not answer: start it and it will be done"
+    if relay.command > event.pk:
+        return "a newer command came meanwhile"  # before or after this one was carried out: its controller knows
     now = clock.now()
     wait = plan.plan(relay.board.as_seen(relay.board.rows(), now), now).waits.get(relay.pk)
     if wait is None:
-        return PENDING, "the relay controller has not confirmed it yet"
+        return "the relay controller has not confirmed it yet"
     left = f" (in {durations.words(wait.until - now.boot)})" if wait.until else ""
-    return PENDING, f"{wait.why}{left}"
+    return f"{wait.why}{left}"
 
 
 def wait_for(event: Event, seconds: float) -> Outcome:

@@ -109,7 +109,7 @@ class BoardState:
     ons: tuple[float, ...] = ()
     """When relays were last switched on."""
 
-    def relay(self, id: int) -> RelayState:
+    def relay(self, id: int | str) -> RelayState:
         return next(relay for relay in self.relays if relay.id == id)
 
     def siblings(self, relay: RelayState) -> list[RelayState]:
@@ -132,7 +132,8 @@ class BoardState:
 
 @dataclass(frozen=True)
 class Request:
-    relay: int
+    relay: int | str
+    """Its number; the door takes its slug too."""
     on: bool
     lasting: float | None = None
     is_press: bool = False
@@ -237,12 +238,13 @@ def _admit_on(state: BoardState, relay: RelayState, request: Request, now: Now) 
     if rivals and relay.interlock is not None and not state.interlocks[relay.interlock].replaces:
         rival = rivals[0].name
         return Refused("interlock", f"{rival} is on, and only one of the two may be: switch {rival} off first.")
-    wanting = replace(relay, wanted=True, until=None)
-    others = tuple(wanting if other.id == relay.id else other for other in state.relays)
-    wait = plan(replace(state, relays=others), now).waits.get(relay.id)
-    if request.lasting is not None and wait and wait.until and wait.until - now.boot >= request.lasting:
-        left = durations.words(wait.until - now.boot)
-        return Refused("over_before_it_starts", f"{relay.name} can go on in {left} only: ask for longer than that.")
+    if request.lasting is not None:
+        wanting = replace(relay, wanted=True, until=None)
+        others = tuple(wanting if other.id == relay.id else other for other in state.relays)
+        wait = plan(replace(state, relays=others), now).waits.get(relay.id)
+        if wait and wait.until and wait.until - now.boot >= request.lasting:
+            left = durations.words(wait.until - now.boot)
+            return Refused("over_before_it_starts", f"{relay.name} can go on in {left} only: ask for longer than that.")
     return Accepted(replaces=tuple(rival.id for rival in rivals))
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from django.db import DatabaseError, IntegrityError, transaction
 
 from iotsite import database
+from iotsite.prepared import Prepared
 from relays import door, plan
 from relays.models import Board, Event, Relay
 
@@ -74,6 +75,12 @@ class Stopped:
 Record = Changed | Found | Noted | Stopped
 
 
+_RELAY = Prepared(lambda relay: Relay.objects.filter(pk=relay))
+_UNSETTLED = Prepared(
+    lambda relay, after, to: Event.objects.unsettled().filter(relay=relay, id__gt=after, id__lte=to).order_by("id")
+)
+
+
 @dataclass
 class _Book:
     """One board's transaction at a time."""
@@ -129,7 +136,7 @@ class _Book:
             )
 
     def _found(self, record: Found) -> set[int]:
-        relay = Relay.objects.filter(pk=record.key.relay).first()
+        relay = next(iter(_RELAY(record.key.relay)), None)
         if relay is None:
             return set()
         command = self._command(record.key)
@@ -150,8 +157,7 @@ class _Book:
     def _settle(self, relay: Relay, command: int, record: Found) -> set[int]:
         """Say what became of ``command``, and that those before it were overtaken; which ones these were."""
         answers = []
-        accepted = Event.objects.unsettled().filter(relay=relay, id__gt=relay.applied_command, id__lte=command)
-        for event in accepted.order_by("id"):
+        for event in _UNSETTLED(relay.pk, relay.applied_command, command):
             if event.pk < command:
                 answers.append(_answer(event, Event.Outcome.SUPERSEDED, "a newer command came first", record.at))
             elif record.outcome:

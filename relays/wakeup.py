@@ -33,8 +33,12 @@ T = TypeVar("T")
 
 def wake(files: BoardFiles) -> bool:
     """Wake the controller of a board; says whether one listens."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
-        return _send(sender, b"{}", files)
+    return _send(_sender(), b"{}", files)
+
+
+@cache
+def _sender() -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
 
 
 def wake_after_commit(board: int) -> None:

@@ -43,11 +43,6 @@ class RelayQuerySet(models.QuerySet["Relay"]):
         """The enabled relays as the home page shows them."""
         return self.enabled().at_hand()
 
-    def beside(self, relay: int | str) -> "RelayQuerySet":
-        """All relays on the board of one, itself included: what the door has to look at. By number or slug."""
-        one = {"board__relays__slug": relay} if isinstance(relay, str) else {"board__relays": relay}
-        return self.filter(**one).select_related("board", "interlock").order_by()
-
     def with_last_event(self) -> "RelayQuerySet":
         """Each with ``last_event``, the number of the newest Event it has."""
         newest = Event.objects.filter(relay=OuterRef("pk")).order_by("-id").values("pk")[:1]

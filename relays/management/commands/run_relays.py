@@ -1,5 +1,6 @@
 """The controller of one board: manage.py run_relays [--board NAME]."""
 
+import gc
 import logging
 import os
 import signal
@@ -45,6 +46,7 @@ class Command(BaseCommand):
             Checkpointer(keeps_lock=True).start()
             serving.recorder.start()
             serving.begin()
+            gc.freeze()  # what lives as long as the process need not be looked through for garbage
             if serving.run(ear):
                 serving.upgrade([sys.executable, sys.argv[0], "run_relays", "--board", serving.board.name])
             serving.stop()
