@@ -53,8 +53,8 @@ def spans(site: Site, line: str) -> list[float]:
 
 def show(name: str, seconds: Sequence[float]) -> None:
     ordered = sorted(seconds)
-    middle, late, last = ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.95)], ordered[-1]
-    print(f"{name:44} median {middle * 1e3:7.2f}  p95 {late * 1e3:7.2f}  max {last * 1e3:7.2f} ms  (n={len(ordered)})")
+    middle, late, last = (ordered[int((len(ordered) - 1) * share)] for share in (0.5, 0.99, 1))
+    print(f"{name:44} median {middle * 1e3:7.2f}  p99 {late * 1e3:7.2f}  max {last * 1e3:7.2f} ms  (n={len(ordered)})")
 
 
 def sleep_lateness(rounds: int) -> list[float]:

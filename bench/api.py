@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""How fast the API switches: a PUT by token, durable, with its Events, confirmed by the pin's read-back.
+
+    python -m bench.api [--rounds 400] [--seconds 10]
+
+A real site: web and controller in processes of their own, a simulated board, 16 relays. One client first, which waits
+for the pin, then one which does not ("wait": 0), then 16 at once. The floors of the same run: GET /healthz through the
+same server, one durable commit, and a fixed piece of Python (20 to 25 ms where this was first measured).
+"""
+
+import argparse
+import json
+import socket
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+from bench.timing import commits, show
+from tests.site import Site, add_relays, make_site, migrated_database
+
+CLIENTS = 16
+
+
+class Client:
+    """One kept connection, and no more work than it takes: the load shares the machine with what it measures."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.head = f"HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+
+    def ask(self, method: str, path: str, body: str = "") -> tuple[int, bytes]:
+        request = f"{method} {path} {self.head}Content-Length: {len(body)}\r\n\r\n{body}"
+        self.socket.sendall(request.encode())
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += self._more()
+        head, _, content = answer.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        while len(content) < length:
+            content += self._more()
+        return int(head[9:12]), content
+
+    def _more(self) -> bytes:
+        if not (more := self.socket.recv(65536)):
+            raise ConnectionError("the server closed the connection")
+        return more
+
+    def switch(self, relay: int, on: bool, **more: float) -> tuple[float, int]:
+        """How long it took, and the status."""
+        body = json.dumps({"on": on, **more})
+        began = time.perf_counter()
+        status, content = self.ask("PUT", f"/api/relays/relay-{relay}", body)
+        took = time.perf_counter() - began
+        if status == 200:
+            answer = json.loads(content)
+            assert answer["actual"] is on, answer
+        return took, status
+
+
+def python_floor(rounds: int) -> list[float]:
+    found = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        sum(number * number for number in range(400_000))
+        found.append(time.perf_counter() - began)
+    return found
+
+
+def one_client(client: Client, rounds: int, **more: float) -> list[float]:
+    found = []
+    for number in range(rounds):
+        took, status = client.switch(number // 2 % CLIENTS, number % 2 == 0, **more)
+        assert status in (200, 202), status
+        found.append(took)
+        if more:
+            time.sleep(0.01)  # the controller has to come after, or its backlog would be measured
+    return found
+
+
+def many_clients(clients: list[Client], seconds: float) -> tuple[list[float], Counter[int], float]:
+    """Each client switches a relay of its own, on and off."""
+    took: list[float] = []
+    statuses: Counter[int] = Counter()
+    end = time.perf_counter() + seconds
+
+    def work(number: int) -> None:
+        on = True
+        while time.perf_counter() < end:
+            duration, status = clients[number].switch(number, on)
+            took.append(duration)
+            statuses[status] += 1
+            on = not on
+
+    began = time.perf_counter()
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(clients))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return took, statuses, time.perf_counter() - began
+
+
+def healthz(client: Client, rounds: int) -> list[float]:
+    found = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        assert client.ask("GET", "/healthz")[0] == 200
+        found.append(time.perf_counter() - began)
+    return found
+
+
+def make(folder: Path) -> tuple[Site, int, str]:
+    """A site at work, the port of its web and a token that may switch."""
+    site = make_site(folder / "site", migrated_database(folder / "template"))
+    add_relays(site, *(f"Relay {number}" for number in range(8)))
+    code = (
+        "from relays.models import Board, Relay; board = Board.objects.get()\n"
+        "Board.objects.update(ons_per_second=1000)\n"
+        "for n in range(8, 16): Relay.objects.create(name=f'Relay {n}', slug=f'relay-{n}', board=board,"
+        " line=f'GPIO{n - 4}', polarity='active-low')"
+    )
+    assert site.manage("shell", "-c", code).returncode == 0
+    site.add_user()
+    token = site.manage("create_token", "bench", "--name", "bench", "--scope", "switch").stdout.strip()
+    site.start_controller()
+    _, address = site.start_web()
+    return site, int(address.rpartition(":")[2]), token
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How fast the API switches.")
+    parser.add_argument("--rounds", type=int, default=400)
+    parser.add_argument("--seconds", type=float, default=10)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        site, port, token = make(Path(name))
+        try:
+            client = Client(port, token)
+            one_client(client, 50)
+            show("floor: a fixed piece of Python", python_floor(20))
+            show("floor: one durable commit", commits(Path(name), options.rounds))
+            show("floor: GET /healthz", healthz(client, options.rounds))
+            show("PUT, confirmed", one_client(client, options.rounds))
+            show('PUT, "wait": 0', one_client(client, options.rounds, wait=0))
+            time.sleep(1)
+            took, statuses, seconds = many_clients([Client(port, token) for _ in range(CLIENTS)], options.seconds)
+            show("PUT, confirmed, 16 clients", took)
+            print(f"16 clients: {len(took) / seconds:.0f} a second; answers: {dict(statuses)}")
+        finally:
+            site.end()
+
+
+if __name__ == "__main__":
+    main()
