@@ -20,7 +20,7 @@ from tests.site import ROOT, Site, make_site, wait_for
 README = (ROOT / "README.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
 CURLS = re.findall(r"^curl .+$", README + API, re.MULTILINE)
-OPTIONS = {
+OPTIONS = {"platform", "name", "unique_id", "resource", "method", "headers", "scan_interval"}
     "platform",
     "name",
     "unique_id",
