@@ -21,6 +21,11 @@ README = (ROOT / "README.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
 CURLS = re.findall(r"^curl .+$", README + API, re.MULTILINE)
 OPTIONS = {"platform", "name", "unique_id", "resource", "method", "headers", "scan_interval"}
+OPTIONS |= {"body_on", "body_off", "is_on_template"}
+"""Of those that Home Assistant's documentation of the RESTful switch names."""
+PI = (ROOT / "docs" / "api.md").read_text()
+CURLS = re.findall(r"^curl .+$", README + API, re.MULTILINE)
+OPTIONS = {"platform", "name", "unique_id", "resource", "method", "headers", "scan_interval"}
     "platform",
     "name",
     "unique_id",
