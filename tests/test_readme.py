@@ -23,21 +23,6 @@ CURLS = re.findall(r"^curl .+$", README + API, re.MULTILINE)
 OPTIONS = {"platform", "name", "unique_id", "resource", "method", "headers", "scan_interval"}
 OPTIONS |= {"body_on", "body_off", "is_on_template"}
 """Of those that Home Assistant's documentation of the RESTful switch names."""
-PI = (ROOT / "docs" / "api.md").read_text()
-CURLS = re.findall(r"^curl .+$", README + API, re.MULTILINE)
-OPTIONS = {"platform", "name", "unique_id", "resource", "method", "headers", "scan_interval"}
-    "platform",
-    "name",
-    "unique_id",
-    "resource",
-    "state_resource",
-    "method",
-    "headers",
-    "timeout",
-    "scan_interval",
-}
-OPTIONS |= {"body_on", "body_off", "is_on_template"}
-"""What Home Assistant's documentation of the RESTful switch names, of what could serve here."""
 PI = "http://raspberrypi.local:8000"
 
 pytestmark = pytest.mark.slow
