@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, sync_playwright
 
-from tests.browser.served import Served
+from tests.browser.served import Served, live_in
 from tests.site import make_site
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -27,7 +27,7 @@ OpenWindow = Callable[..., Page]
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """Of the package and no longer: Django takes a thread with Playwright in it for one that must not use a database."""
+    """Of the package and no longer: in a thread where Playwright runs, Django refuses to use a database."""
     if not CHROMIUM.exists():
         pytest.skip("needs Chromium: apt-get install chromium")
     with sync_playwright() as playwright:
@@ -108,5 +108,14 @@ def window(chromium: Browser, watch: Watch) -> Iterator[OpenWindow]:
 def served(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> Iterator[Served]:
     """An empty site without processes, for a module to fill."""
     made = Served(make_site(tmp_path_factory.mktemp("s"), template_database))
+    yield made
+    made.site.end()
+
+
+@pytest.fixture(scope="package")
+def lived_in(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> Iterator[Served]:
+    """A site with 60 relays in every state there is, for tests that look and change nothing."""
+    made = Served(make_site(tmp_path_factory.mktemp("s"), template_database))
+    live_in(made)
     yield made
     made.site.end()
