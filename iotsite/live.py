@@ -56,11 +56,11 @@ class Stream:
     def is_allowed(self, rights: "Rights") -> bool:
         raise NotImplementedError
 
-    def welcome(self, house: House) -> Iterable[bytes]:
+    def welcome(self, all_of_it: "News") -> bytes:
         """What it is told first."""
         raise NotImplementedError
 
-    def news(self, news: "News") -> Iterable[bytes]:
+    def news(self, news: "News") -> bytes:
         raise NotImplementedError
 
     async def serve(self, receive: Any, send: Any) -> None:
@@ -110,11 +110,10 @@ class PageStream(Stream):
             return False
         return user.get_session_auth_hash() == self.proof and rights.may_switch(user) is self.may_switch
 
-    def welcome(self, house: House) -> Iterable[bytes]:
-        if self.seen != house.fingerprint:
-            yield message("refresh", {}, house.fingerprint)
+    def welcome(self, all_of_it: "News") -> bytes:
+        return b"" if self.seen == all_of_it.id else all_of_it.for_pages(self.may_switch)
 
-    def news(self, news: "News") -> Iterable[bytes]:
+    def news(self, news: "News") -> bytes:
         return news.for_pages(self.may_switch)
 
 
@@ -128,15 +127,15 @@ class ApiStream(Stream):
     def is_allowed(self, rights: "Rights") -> bool:
         return self.token in rights.tokens
 
-    def welcome(self, house: House) -> Iterable[bytes]:
-        return News(None, house).for_programs()
+    def welcome(self, all_of_it: "News") -> bytes:
+        return all_of_it.for_programs()
 
-    def news(self, news: "News") -> Iterable[bytes]:
+    def news(self, news: "News") -> bytes:
         return news.for_programs()
 
 
 class News:
-    """What differs between two looks at the house, as messages. Each is made once, when the first stream wants it."""
+    """What differs between two looks at the house, or all of it, as messages: made once, when somebody wants them."""
 
     def __init__(self, before: House | None, now: House) -> None:
         self.now = now
@@ -148,24 +147,24 @@ class News:
         self.for_pages = cache(self._for_pages)
         self.for_programs = cache(self._for_programs)
 
-    def _for_pages(self, may_switch: bool) -> list[bytes]:
+    def _for_pages(self, may_switch: bool) -> bytes:
         if self.is_rebuilt:
-            return [message("refresh", {}, self.id)]
+            return message("refresh", {}, self.id)
         made = [
             message("card", {"id": relay.id, "html": cards.card(relay, may_switch)}, self.id) for relay in self.changed
         ]
         if self.has_board_news:
             notices = {"html": cards.notices(self.now, may_switch), "is_stale": bool(self.now.silent)}
             made.append(message("notices", notices, self.id))
-        return made
+        return b"".join(made)
 
-    def _for_programs(self) -> list[bytes]:
+    def _for_programs(self) -> bytes:
         from relays.api import as_item
 
         made = [message("relay", as_item(relay), self.id) for relay in self.changed]
         if self.has_board_news:
             made.append(message("stop", {"is_stopped": bool(self.now.stopped)}, self.id))
-        return made
+        return b"".join(made)
 
 
 def _shape(house: House) -> list[Any]:
@@ -198,7 +197,7 @@ class Watcher(threading.Thread):
         self._streams: set[Stream] = set()
         self._new: list[Stream] = []
         self._has_streams = threading.Condition()
-        self._house: House | None = None
+        self._all_of_it: News | None = None
         self._version: int | None = None
         self._beats: list[tuple[bool, bool]] = []
         self._due: dict[str, float] = {}
@@ -243,16 +242,23 @@ class Watcher(threading.Thread):
     def _step(self, streams: list[Stream], new: list[Stream]) -> None:
         if self._is_due("rights", CHECK_RIGHTS_EVERY):
             self._check_rights(streams)
-        if self._may_have_news() or self._house is None:
-            before, self._house = self._house, status.house()
-            if before is not None and before != self._house:
-                news = News(before, self._house)
-                old = [stream for stream in streams if stream not in new]
-                self._tell((stream, b"".join(stream.news(news))) for stream in old)
-        self._tell((stream, b"".join(stream.welcome(self._house))) for stream in new)
+        if self._may_have_news() or self._all_of_it is None:
+            before, house = self._house, status.house()
+            if house != before:
+                self._all_of_it = News(None, house)
+                news = News(before, house)
+                self._tell((stream, stream.news(news)) for stream in streams if stream not in new)
+        all_of_it = self._all_of_it
+        if all_of_it is not None:
+            self._tell((stream, stream.welcome(all_of_it)) for stream in new)
         if self._is_due("beat", BEAT_EVERY):
             beat = message("beat", {})
             self._tell((stream, beat) for stream in streams)
+
+    @property
+    def _house(self) -> House | None:
+        """As it was at the last look."""
+        return self._all_of_it.now if self._all_of_it else None
 
     def _is_due(self, what: str, every: float) -> bool:
         if time.monotonic() < self._due.get(what, 0.0):

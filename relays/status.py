@@ -1,9 +1,10 @@
 """What is told of the relays at this moment, on the pages, in the API and over the streams: facts, no markup."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from zlib import crc32
 
 from relays import clock, plan
@@ -63,7 +64,7 @@ class RelayStatus:
     kind: str
     room: str
     room_id: int | None
-    board: BoardStatus
+    board: BoardStatus = field(repr=False)
     line: str
     is_momentary: bool
     command: int
@@ -159,7 +160,7 @@ class House:
         """How many relays are on."""
         return sum(relay.actual is True for relay in self.relays)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Differs once anything shown differs: a page tells by it whether it is up to date."""
         return f"{crc32(repr(self).encode()):08x}"
