@@ -49,7 +49,7 @@ WORDS = {
 
 def is_call(address: str) -> bool:
     """Whether it is for programs, which are told no, not led to a page."""
-    return address.startswith("api/") and address not in ("api/docs", "api/openapi.json")
+    return address.startswith("api/") and address not in ("api/", "api/docs", "api/openapi.json")
 
 
 def filled(address: str) -> str:
