@@ -6,11 +6,13 @@
 const LIVE = "#live";
 const SILENT_AFTER = 10_000; // the server beats every 4 s
 const ASK_EVERY = 4_000;
+const PATIENCE = 8_000; // a server that hangs, or a network that went, would never answer
 const STREAM_AGAIN_AFTER = 30_000;
 const SAID_FOR = 20_000;
 const REFRESH_EVERY = 600_000; // so that “yesterday 18:00” is right on a page left open for days
 
 const find = (selector) => document.querySelector(selector);
+const request = (address, options) => fetch(address, { signal: AbortSignal.timeout(PATIENCE), ...options });
 
 // --- what is on the page ---------------------------------------------------------------------------------------------
 
@@ -42,7 +44,7 @@ async function refresh() {
   try {
     for (let tries = 0; tries < 5; tries++) {
       const before = told;
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      const answer = await request(location.href, { headers: { Accept: "text/html" } });
       if (answer.redirected) location.reload(); // signed out
       const page = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(LIVE);
       if (!page) return answer.ok;
@@ -60,7 +62,7 @@ async function refresh() {
 
 async function ping() {
   try {
-    return (await fetch("/healthz")).ok;
+    return (await request("/healthz")).ok;
   } catch {
     return false;
   }
@@ -156,8 +158,9 @@ addEventListener("pagehide", close);
 addEventListener("pageshow", (event) => event.persisted && ask());
 
 setInterval(() => {
-  if (stream && performance.now() - heardAt > SILENT_AFTER) gone();
-  else ask();
+  if (!stream || performance.now() - heardAt <= SILENT_AFTER) return ask();
+  lost(true);
+  gone();
 }, ASK_EVERY);
 setInterval(() => document.hidden || refresh(), REFRESH_EVERY);
 document.hidden || listen();
@@ -176,7 +179,11 @@ document.addEventListener("submit", async (event) => {
   button.closest("details")?.removeAttribute("open");
   try {
     const address = button.hasAttribute("formaction") ? button.formAction : event.target.action;
-    const answer = await fetch(address, { method: "POST", body: new URLSearchParams(form), headers: { "HX-Request": "true" } });
+    const answer = await request(address, {
+      method: "POST",
+      body: new URLSearchParams(form),
+      headers: { "HX-Request": "true" },
+    });
     if (answer.redirected || answer.status === 403) return location.reload(); // signed out: the page leads to sign-in
     if (!answer.ok) throw new Error(`the site answered ${answer.status}`);
     const card = !stream && answer.headers.get("HX-Retarget"); // a stream brings it, and what came after it

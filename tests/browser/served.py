@@ -60,10 +60,9 @@ class Served:
         return self.sessions[who]
 
     def cookies(self, who: str = "bench") -> list[dict[str, Any]]:
-        """The session's, for a browser."""
-        return [
-            {"name": name, "value": value, "url": self.address} for name, value in self.session(who).cookies.items()
-        ]
+        """The session's, for a browser; not the messages that wait in it."""
+        kept = self.session(who).cookies
+        return [{"name": name, "value": kept[name], "url": self.address} for name in ("sessionid", "csrftoken")]
 
     def ask(self, path: str, **form: str) -> None:
         """Do something on the site from elsewhere."""
