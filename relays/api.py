@@ -371,6 +371,8 @@ def _stop_state() -> dict[str, Any]:
 
 # --- what happened ------------------------------------------------------------------------------------------
 
+# Not a datetime, which pydantic takes from any number too.
+Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Outcomes = Literal["accepted", "refused", "applied", "failed", "superseded"]
 
 
@@ -379,7 +381,7 @@ def list_events(
     request: HttpRequest,
     relay: str | None = None,
     outcome: Outcomes | None = None,
-    since: datetime | None = None,
+    since: Moment | None = None,
     cursor: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE)] = 50,
 ) -> Any:
@@ -389,8 +391,8 @@ def list_events(
         events = events.filter(relay__slug=relay)
     if outcome:
         events = events.filter(outcome=outcome)
-    if since:
-        events = events.filter(at__gte=_in_utc(since))
+    if since is not None:
+        events = events.filter(at__gte=_moment(since))
     if cursor is not None:
         events = events.filter(id__lt=cursor)
     found = list(events.order_by("-id")[: limit + 1])
@@ -400,13 +402,14 @@ def list_events(
     }
 
 
-def _in_utc(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ApiError(422, "invalid", "since: say the zone too, as in 2026-11-25T18:00:00Z.")
+def _moment(text: str) -> datetime:
     try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ApiError(422, "invalid", "since: no calendar has such a moment.") from None
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ApiError(422, "invalid", "since: write a moment with its zone, as in 2026-11-25T18:00:00Z.")
 
 
 def _event_item(event: Event) -> dict[str, Any]:
