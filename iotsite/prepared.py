@@ -1,13 +1,15 @@
-"""Queries whose SQL Django makes once. Making it takes several times as long as SQLite takes to run it, and a switch
-asks the same few questions each time.
+"""Queries whose SQL is made once, from the models. Making it takes Django several times as long as SQLite takes to run
+it, and every switch asks and writes the same few things.
 """
 
 import threading
 from collections.abc import Callable
+from functools import cache
 from inspect import signature
 from typing import Any, Generic, TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db import connection
+from django.db.models import Field, Model, QuerySet
 from django.db.models.query import ModelIterable
 
 M = TypeVar("M", bound=Model)
@@ -30,7 +32,7 @@ class Prepared(threading.local, Generic[M]):
         return list(ModelIterable(self.rows))
 
     def _prepared(self) -> Any:
-        """The queryset, which keeps its compiler (one for each thread, as its connection is), and that its SQL."""
+        """The queryset, made to keep its compiler (one for each thread, as its connection is), and that its work."""
         slots = [FIRST_SLOT + number for number in range(len(signature(self.ask).parameters))]
         places: dict[Any, int] = {shown: number for number, slot in enumerate(slots) for shown in (slot, str(slot))}
         rows = self.ask(*slots)
@@ -40,5 +42,51 @@ class Prepared(threading.local, Generic[M]):
             sql,
             tuple(self.values[places[param]] if param in places else param for param in params),
         )
+        converters = compiler.get_converters([column[0] for column in compiler.select])
+        compiler.get_converters = lambda expressions: converters
         rows.query.get_compiler = lambda *args, **options: compiler  # type: ignore[method-assign]
         return rows
+
+
+def insert(row: Model) -> None:
+    """``row.save()`` for a new row, within a transaction; its number is known afterwards."""
+    sql, fields = _insertion(type(row))
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields])
+        row.pk = cursor.lastrowid
+    row._state.adding, row._state.db = False, connection.alias
+
+
+def update(row: Model, *names: str) -> None:
+    """``row.save(update_fields=names)``, within a transaction."""
+    sql, fields = _update(type(row), names)
+    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*values, row.pk])
+
+
+Fields = list["Field[Any, Any]"]
+
+
+@cache
+def _insertion(model: type[Model]) -> tuple[str, Fields]:
+    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    columns = ", ".join(map(_column, fields))
+    places = ", ".join(["%s"] * len(fields))
+    return f"INSERT INTO {_quoted(model._meta.db_table)} ({columns}) VALUES ({places})", fields  # noqa: S608
+
+
+@cache
+def _update(model: type[Model], names: tuple[str, ...]) -> tuple[str, Fields]:
+    fields: Fields = [model._meta.get_field(name) for name in names]  # type: ignore[misc]
+    changes = ", ".join(f"{_column(field)} = %s" for field in fields)
+    key = _column(model._meta.pk)
+    return f"UPDATE {_quoted(model._meta.db_table)} SET {changes} WHERE {key} = %s", fields  # noqa: S608
+
+
+def _column(field: "Field[Any, Any]") -> str:
+    return _quoted(str(field.column))
+
+
+def _quoted(name: str) -> str:
+    return connection.ops.quote_name(name)

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, StrictBool
 from accounts.models import Token, User
 from iotsite.api import ApiError, switching
 from iotsite.bridge import STREAM
+from iotsite.prepared import Prepared
 from relays import door, durations, plan, status
 from relays.door import Outcome, RelayError
 from relays.models import Board, Event, Relay
@@ -239,6 +240,8 @@ def _only_known_parameters(view: Callable[..., Any]) -> Callable[..., Any]:
 router.add_decorator(_only_known_parameters)
 
 
+_BY_SLUG = Prepared(lambda slug: Relay.objects.at_hand().filter(slug=slug))
+
 # --- relays -------------------------------------------------------------------------------------------------
 
 
@@ -271,10 +274,10 @@ def press_relay(request: HttpRequest, slug: str, body: Press | None = None) -> A
 
 
 def _relay(slug: str) -> Relay:
-    try:
-        return Relay.objects.by_room().get(slug=slug)
-    except Relay.DoesNotExist:
-        raise _no_such_relay(slug) from None
+    found = next(iter(_BY_SLUG(slug)), None)
+    if found is None or not (found.is_enabled and found.board.is_enabled):
+        raise _no_such_relay(slug)
+    return found
 
 
 def _no_such_relay(slug: int | str) -> ApiError:
@@ -439,9 +442,11 @@ def stream(request: HttpRequest) -> HttpResponse:
     """
     from iotsite import live
 
-    response = HttpResponse(content_type="text/event-stream")
-    request.META[STREAM] = live.ApiStream(_token(request))
-    return response
+    opened = live.ApiStream(_token(request))
+    if not live.watcher().has_room_for(opened):
+        raise ApiError(503, "too_many_streams", "So many streams are open already that there is no room for another.")
+    request.META[STREAM] = opened
+    return HttpResponse(content_type="text/event-stream")
 
 
 # --- what the calls share -----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ CLOCK_BOOTTIME never steps and goes on through a suspend.
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 
@@ -34,6 +35,7 @@ def now() -> Now:
     return Now(boot_seconds(), datetime.now(UTC))
 
 
+@cache
 def boot_id() -> str:
     """The kernel's name for this boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

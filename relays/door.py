@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from iotsite import database
-from iotsite.prepared import Prepared
+from iotsite.prepared import Prepared, insert, update
 from relays import clock, durations, plan, wakeup
 from relays.models import Board, Event, Relay
 from relays.runfiles import BoardFiles
@@ -105,7 +105,7 @@ def _answer(request: plan.Request, by: "User | None", via: str, command_id: str)
     for rival in rows:
         if rival.pk in answer.replaces:
             _replace(rival, relay, event)
-    event.save()
+    insert(event)
     _want(relay, event)
     wakeup.wake_after_commit(relay.board_id)
     return event, None
@@ -137,15 +137,12 @@ def _verdict(
 
 def _want(relay: Relay, event: Event) -> None:
     """Write down what the Event asks for."""
-    on = event.kind != Event.Kind.ASKED_OFF
-    Relay.objects.filter(pk=relay.pk).update(
-        wanted=on,
-        wanted_at=event.at,
-        wanted_until=event.at + event.lasting if on and event.lasting else None,
-        wanted_by=event.by,
-        wanted_via=event.via,
-        command=event.pk,
-    )
+    relay.wanted = event.kind != Event.Kind.ASKED_OFF
+    relay.wanted_at = event.at
+    relay.wanted_until = event.at + event.lasting if relay.wanted and event.lasting else None
+    relay.wanted_by_id, relay.wanted_via = event.by_id, event.via
+    relay.command = event.pk
+    update(relay, "wanted", "wanted_at", "wanted_until", "wanted_by", "wanted_via", "command")
 
 
 def _replace(rival: Relay, relay: Relay, cause: Event) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from django.db import DatabaseError, IntegrityError, transaction
 
 from iotsite import database
-from iotsite.prepared import Prepared
+from iotsite.prepared import Prepared, insert, update
 from relays import door, plan
 from relays.models import Board, Event, Relay
 
@@ -147,7 +147,7 @@ class _Book:
             _count(relay, record)
             relay.actual_at = record.at
         relay.actual, relay.fault = record.actual, record.fault
-        relay.save(update_fields=["actual", "actual_at", "fault", "applied_command", "cycles", "on_for"])
+        update(relay, "actual", "actual_at", "fault", "applied_command", "cycles", "on_for")
         return settled
 
     def _command(self, key: Key) -> int:
@@ -162,7 +162,8 @@ class _Book:
                 answers.append(_answer(event, Event.Outcome.SUPERSEDED, "a newer command came first", record.at))
             elif record.outcome:
                 answers.append(_answer(event, record.outcome, record.fault, record.at))
-        Event.objects.bulk_create(answers)
+        for answer in answers:
+            insert(answer)
         if record.outcome == Event.Outcome.APPLIED:
             relay.applied_command = command
         return {answer.of_id for answer in answers if answer.of_id}

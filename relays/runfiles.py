@@ -16,6 +16,11 @@ STALE_AFTER = 3.0
 """A controller whose heartbeat is older than this (seconds) is silent."""
 
 
+def is_fresh(age: float | None) -> bool:
+    """Whether a heartbeat of this age (seconds; None where there is none) is a living controller's."""
+    return age is not None and age <= STALE_AFTER
+
+
 class LockHeldError(Exception):
     """Another process serves the board; ``holder`` is its pid."""
 
@@ -99,8 +104,7 @@ class BoardFiles:
 
     @property
     def is_served(self) -> bool:
-        age = self.beat_age()
-        return age is not None and age <= STALE_AFTER
+        return is_fresh(self.beat_age())
 
     def end_beat(self) -> None:
         """Say goodbye: from now on the board is silent."""

@@ -9,6 +9,7 @@ from zlib import crc32
 
 from relays import clock, plan
 from relays.models import Board, Relay
+from relays.runfiles import is_fresh
 
 
 class State(StrEnum):
@@ -38,7 +39,7 @@ class BoardStatus:
     @classmethod
     def of(cls, board: Board, now: clock.Now) -> "BoardStatus":
         age = board.silent_for
-        is_served = board.is_served
+        is_served = is_fresh(age)
         silent_since = None if is_served or age is None else now.wall - timedelta(seconds=age)
         is_stopped = board.is_stopped
         who = board.stopped_by or (board.files.latched_by().get("who", "") if is_stopped else "")

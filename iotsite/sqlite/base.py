@@ -1,10 +1,16 @@
-"""Django's SQLite backend, which looks before it opens: see iotsite/database.py."""
+"""Django's SQLite backend, which looks before it opens (see iotsite/database.py) and waits in short naps."""
 
+import sqlite3
+import time
 from typing import Any
 
+from django.db import OperationalError
 from django.db.backends.sqlite3 import base
 
 from iotsite import database
+
+NAP = 0.0005
+"""Seconds between two tries to begin. SQLite's own naps grow to 100 ms: whoever came first would often come last."""
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -13,3 +19,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection = super().get_new_connection(conn_params)
         database.remember()
         return connection
+
+    def _start_transaction_under_autocommit(self) -> None:
+        connection: sqlite3.Connection = self.connection
+        (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
+        end = time.monotonic() + patience / 1000
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            while True:
+                try:
+                    super()._start_transaction_under_autocommit()  # type: ignore[misc]
+                    return
+                except OperationalError as error:
+                    is_busy = getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+                    if not is_busy or time.monotonic() > end:
+                        raise
+                time.sleep(NAP)
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {patience}")
