@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from bench.timing import commits, show
+from bench.timing import commits, cpu, show
 from tests.site import Site, add_relays, make_site, migrated_database
 
 CLIENTS = 16
@@ -29,7 +29,9 @@ class Client:
     def __init__(self, port: int, token: str) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.head = f"HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+        self.head = (
+            f"HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+        )
 
     def ask(self, method: str, path: str, body: str = "") -> tuple[int, bytes]:
         request = f"{method} {path} {self.head}Content-Length: {len(body)}\r\n\r\n{body}"
@@ -143,7 +145,12 @@ def main() -> None:
             show("floor: a fixed piece of Python", python_floor(20))
             show("floor: one durable commit", commits(Path(name), options.rounds))
             show("floor: GET /healthz", healthz(client, options.rounds))
+            before = [cpu(process.pid) for process in site.processes]
             show("PUT, confirmed", one_client(client, options.rounds))
+            used = [
+                (cpu(process.pid) - was) / options.rounds for process, was in zip(site.processes, before, strict=True)
+            ]
+            print(f"{'of it CPU: controller, web':44} {used[0] * 1e3:.2f} + {used[1] * 1e3:.2f} ms a command")
             show('PUT, "wait": 0', one_client(client, options.rounds, wait=0))
             time.sleep(1)
             took, statuses, seconds = many_clients([Client(port, token) for _ in range(CLIENTS)], options.seconds)

@@ -77,6 +77,12 @@ def commits(folder: Path, rounds: int) -> list[float]:
     return found
 
 
+def cpu(pid: int) -> float:
+    """Seconds of CPU that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def memory(pid: int) -> float:
     """Proportional set size in MB."""
     rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()

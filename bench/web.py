@@ -27,7 +27,7 @@ from statistics import median
 import requests
 
 from bench.api import Client, python_floor
-from bench.timing import memory, show
+from bench.timing import cpu, memory, show
 from tests.site import ROOT, Site, free_port, make_site, migrated_database, sign_in, wait_for
 
 RELAYS = 200
@@ -47,12 +47,6 @@ for b in range({RELAYS} // 25):
 Relay.objects.create(name="Spare", slug="spare", board=Board.objects.create(name="Last", driver="simulated"),
     line="GPIO4", polarity="active-low")
 """
-
-
-def cpu(pid: int) -> float:
-    """Seconds of CPU a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def written(pid: int) -> int:
