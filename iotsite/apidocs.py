@@ -42,6 +42,7 @@ CODES = [
     (422, "invalid", "A field is missing, unknown or of the wrong kind; “errors” says which."),
     (502, "failed", "The board failed: the pin is not as was asked. The controller goes on trying."),
     (503, "no_controller", "No controller answers. An on is not stored; an off is, and “command” is its number."),
+    (503, "too_many_streams", "So many streams are open already that there is no room for another."),
     (503, "database", "The database cannot be written to: nothing was changed."),
 ]
 """Every way in which a call is refused: its status, its code, and what it means."""

@@ -13,5 +13,5 @@ THREADS = WAITERS + 16
 """However many requests wait for a controller, these are left to everybody else."""
 
 gc.freeze()  # what lives as long as the process need not be looked through for garbage
-application = Bridge(site, threads=THREADS, longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE, body_within=15.0)
+application = Bridge(site, threads=THREADS, longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE, body_within=12.0)
 Checkpointer(keeps_lock=False).start()

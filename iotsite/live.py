@@ -16,7 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.sessions.models import Session
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
@@ -38,6 +38,8 @@ MOST_OF_A_SESSION = 4
 """A browser allows six connections to a host: with more streams its pages would wait for each other."""
 BACKLOG = 200
 """Messages that wait for a slow reader; one more, and it is cut off and may come back."""
+OPEN_WITHIN = 10.0
+"""So long (seconds) a place is kept for a stream that is about to open."""
 
 
 def message(event: str, data: Any, id: str = "") -> bytes:
@@ -49,7 +51,11 @@ def message(event: str, data: Any, id: str = "") -> bytes:
 class Stream:
     """One open page or program. Everything but ``serve`` is called by the watcher."""
 
+    session: str | None = None
+    """Of which there may be a few; None where nobody's browser has to be spared."""
+
     def __init__(self) -> None:
+        self.made_at = time.monotonic()
         self.loop: asyncio.AbstractEventLoop | None = None
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(BACKLOG)
 
@@ -195,7 +201,9 @@ class Watcher(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="watcher", daemon=True)
         self._streams: set[Stream] = set()
+        self._opening: set[Stream] = set()
         self._new: list[Stream] = []
+        self._is_ending = False
         self._has_streams = threading.Condition()
         self._all_of_it: News | None = None
         self._version: int | None = None
@@ -204,23 +212,34 @@ class Watcher(threading.Thread):
 
     def add(self, stream: Stream) -> None:
         with self._has_streams:
+            self._opening.discard(stream)
             self._streams.add(stream)
             self._new.append(stream)
             self._has_streams.notify()
+            is_ending = self._is_ending
+        if is_ending:
+            self._tell([(stream, None)])
 
     def drop(self, stream: Stream) -> None:
         with self._has_streams:
             self._streams.discard(stream)
 
-    def has_room_for(self, session: str | None = None) -> bool:
-        """Whether one more stream may be opened, of this session where one is named."""
+    def has_room_for(self, stream: Stream) -> bool:
+        """Whether one more may be opened; its place is kept then, since many tabs come at once."""
         with self._has_streams:
-            own = sum(isinstance(stream, PageStream) and stream.session == session for stream in self._streams)
-            return len(self._streams) < MOST_STREAMS and own < MOST_OF_A_SESSION
+            soon = time.monotonic() - OPEN_WITHIN
+            self._opening = {other for other in self._opening if other.made_at > soon}
+            others = [*self._streams, *self._opening]
+            own = sum(other.session == stream.session for other in others) if stream.session else 0
+            has_room = len(others) < MOST_STREAMS and own < MOST_OF_A_SESSION
+            if has_room:
+                self._opening.add(stream)
+            return has_room
 
     def end(self) -> None:
         """Close all streams: the server ends."""
         with self._has_streams:
+            self._is_ending = True
             streams = list(self._streams)
         self._tell((stream, None) for stream in streams)
 
@@ -232,12 +251,18 @@ class Watcher(threading.Thread):
                 streams = list(self._streams)
             try:
                 self._step(streams, new)
-            except DatabaseError as error:
-                log.error("live: %s", error)
-                self._version, self._new = None, [*new, *self._new]
-                connection.close()
-                time.sleep(1.0)
+            except Exception:  # without this thread all pages stand still
+                log.exception("live: what happened is not told")
+                self._try_again(new)
             time.sleep(LOOK_EVERY)
+
+    def _try_again(self, new: list[Stream]) -> None:
+        """After a failure: look again in a second, and tell what was not told."""
+        with self._has_streams:
+            self._new = [*new, *self._new]
+        self._version = None
+        connection.close()
+        time.sleep(1.0)
 
     def _step(self, streams: list[Stream], new: list[Stream]) -> None:
         if self._is_due("rights", CHECK_RIGHTS_EVERY):
@@ -245,9 +270,9 @@ class Watcher(threading.Thread):
         if self._may_have_news() or self._all_of_it is None:
             before, house = self._house, status.house()
             if house != before:
-                self._all_of_it = News(None, house)
-                news = News(before, house)
-                self._tell((stream, stream.news(news)) for stream in streams if stream not in new)
+                news, old = News(before, house), {*streams} - {*new}
+                self._tell((stream, stream.news(news)) for stream in old)
+                self._all_of_it = News(None, house)  # not before all are told
         all_of_it = self._all_of_it
         if all_of_it is not None:
             self._tell((stream, stream.welcome(all_of_it)) for stream in new)
@@ -315,7 +340,8 @@ def end() -> None:
 @require_GET
 def live(request: HttpRequest) -> HttpResponse:
     """The stream of a page. 204, which browsers take for “do not ask again”, where the session has enough of them."""
-    if not watcher().has_room_for(request.session.session_key):
+    stream = PageStream(request)
+    if not watcher().has_room_for(stream):
         return HttpResponse(status=204)
-    request.META[STREAM] = PageStream(request)
+    request.META[STREAM] = stream
     return HttpResponse(content_type="text/event-stream")

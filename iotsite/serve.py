@@ -1,12 +1,13 @@
 """The web server: python -m iotsite.serve [--host H] [--port N]. uvicorn, with two habits of our own.
 
-It gives up on connections that do not say what they want (uvicorn keeps them for ever), and at its end it closes the
-streams first, rather than wait for pages that would stay open for days.
+It gives up on connections that do not say what they want, or do not take what they asked for (uvicorn keeps both for
+ever), and at its end it closes the streams first, rather than wait for pages that would stay open for days.
 """
 
 import argparse
 import asyncio
 import os
+import resource
 from socket import socket
 from typing import Any
 
@@ -18,12 +19,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotsite.settings")
 HEAD_WITHIN = 10.0
 """Seconds within which the head of a request must have come."""
 LONGEST_HEAD = 64 * 1024
+READ_WITHIN = 20.0
+"""Seconds within which something must be taken of what waits to be sent."""
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """Waits for the head of each request, but not for ever and not for a book."""
+    """Waits for the head of each request and for slow readers, but not for ever, and not for a book."""
 
     _giving_up: asyncio.TimerHandle | None = None
+    _waiting_for_reader: asyncio.TimerHandle | None = None
     _head_size = 0
 
     def connection_made(self, transport: Any) -> None:
@@ -36,6 +40,9 @@ class PatientProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._giving_up and self._head_size > LONGEST_HEAD:
             self.transport.abort()
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if is_idle and self.timeout_keep_alive_task is None:
+            self._await_head()  # an empty line begins no request, but ends uvicorn's own patience
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -47,7 +54,21 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_here()
+        self._stop_waiting_for_reader()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._waiting_for_reader = self.loop.call_later(READ_WITHIN, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_waiting_for_reader()
+        super().resume_writing()
+
+    def _stop_waiting_for_reader(self) -> None:
+        if self._waiting_for_reader:
+            self._waiting_for_reader.cancel()
+            self._waiting_for_reader = None
 
     def _await_head(self) -> None:
         if self._giving_up is None:
@@ -73,6 +94,8 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # 1024 would be fewer than MOST_STREAMS
     config = uvicorn.Config(
         "iotsite.asgi:application",
         host=options.host,
