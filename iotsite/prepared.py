@@ -48,6 +48,26 @@ class Prepared(threading.local, Generic[M]):
         return rows
 
 
+class Kept(Prepared[M]):
+    """The same; a row that is as it was at the last call is the same object, and not made anew."""
+
+    def __init__(self, ask: Callable[..., QuerySet[M]]) -> None:
+        super().__init__(ask)
+        self.kept: dict[Any, M] = {}
+
+    def __call__(self, *values: int | str) -> list[M]:
+        self.values = values
+        if self.rows is None:
+            self.rows = self._prepared()
+        compiler = self.rows.query.get_compiler()
+        found = [row for chunk in type(compiler).execute_sql(compiler) for row in chunk]
+        new = [row for row in found if row not in self.kept]
+        compiler.execute_sql = lambda **options: [new]
+        made = dict(zip(new, ModelIterable(self.rows), strict=True))
+        self.kept = {row: made[row] if row in made else self.kept[row] for row in found}
+        return list(self.kept.values())
+
+
 def insert(row: Model) -> None:
     """``row.save()`` for a new row, within a transaction; its number is known afterwards."""
     sql, fields = _insertion(type(row))

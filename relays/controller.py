@@ -15,7 +15,7 @@ from dataclasses import replace
 from django.db import DatabaseError, connection
 
 from iotsite import __version__, database, places
-from iotsite.prepared import Prepared
+from iotsite.prepared import Kept, Prepared
 from relays import clock, plan, recorder, runfiles, supervision
 from relays.boards import BoardError, Driver
 from relays.clock import Now
@@ -32,8 +32,9 @@ DRAIN_WITHIN = 5.0
 SWEEP_PAUSES = (0.0, 0.005, 0.02, 0.1)
 
 
-_ENABLED = Prepared(
-    lambda board: Relay.objects.filter(board=board, is_enabled=True).select_related("board", "interlock").order_by("pk")
+_BOARD = Prepared(lambda board: Board.objects.filter(pk=board))
+_ENABLED = Kept(
+    lambda board: Relay.objects.filter(board=board, is_enabled=True).select_related("interlock").order_by("pk")
 )
 
 
@@ -134,16 +135,16 @@ class Controller:
         if self.problem:
             return
         try:
+            board = next(iter(_BOARD(self.board.pk)), None)
             rows = _ENABLED(self.board.pk)
-            board = rows[0].board if rows else Board.objects.get(pk=self.board.pk)
-        except Board.DoesNotExist:
-            return
         except DatabaseError as error:
             if not self.is_behind:
                 log.error("board=%s database=%r", self.board, str(error))
             self.is_behind = True
             return
         self.is_behind = False
+        if board is None:
+            return
         if board.driver != self.board.driver:
             log.info("board=%s driver=%s: starting anew with it", board, board.driver)
             self.asked.append(signal.SIGHUP)

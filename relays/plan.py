@@ -120,6 +120,8 @@ class BoardState:
 
     def changed(self, changes: "list[Change]") -> "BoardState":
         """The board as it is once ``changes`` are made."""
+        if not changes:
+            return self
         new = {change.relay: change for change in changes}
         return replace(
             self,

@@ -6,6 +6,7 @@ RUN_DIR lies in memory: a heartbeat every second costs the SD card nothing.
 import fcntl
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,11 @@ def hand_on(lock: int) -> None:
     os.environ[LOCK_VARIABLE] = str(lock)
 
 
+@lru_cache(1000)
+def _path(run_dir: Path, board: int, ending: str) -> Path:
+    return run_dir / f"board-{board}.{ending}"
+
+
 @dataclass(frozen=True)
 class BoardFiles:
     """The files of one board, by the number of its row."""
@@ -51,7 +57,7 @@ class BoardFiles:
         return [cls(run_dir, int(path.stem.removeprefix("board-"))) for path in sorted(run_dir.glob("board-*.lock"))]
 
     def _path(self, ending: str) -> Path:
-        return self.run_dir / f"board-{self.board}.{ending}"
+        return _path(self.run_dir, self.board, ending)
 
     @property
     def socket(self) -> Path:

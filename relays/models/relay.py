@@ -27,6 +27,10 @@ RESERVED_SLUGS = ("add",)
 """What stands in the place of a slug in the addresses of the site's own pages."""
 
 
+BY_CONTROLLER = frozenset(plan.Via)
+"""The means by which the controller itself changes what is wanted."""
+
+
 class RelayQuerySet(models.QuerySet["Relay"]):
     def enabled(self) -> "RelayQuerySet":
         return self.filter(is_enabled=True, board__is_enabled=True)
@@ -316,7 +320,7 @@ class Relay(EditedModel):
             name=self.name,
             wanted=self.wanted,
             command=self.command,
-            is_urgent=self.wanted_via in set(plan.Via),
+            is_urgent=self.wanted_via in BY_CONTROLLER,
             lock=self.lock_reason if self.is_locked else None,
             pulse=_seconds(self.pulse),
             power_up=plan.PowerUp(self.power_up),
