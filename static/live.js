@@ -19,11 +19,14 @@ const request = (address, options) => fetch(address, { signal: AbortSignal.timeo
 let seen = find(LIVE)?.dataset.seen ?? ""; // the fingerprint of what the page shows
 let told = 0; // how often the stream told something new
 
-// Menus and faults that somebody opened stay open when what they stand in is drawn anew. (htmx keeps the focus.)
+// Menus and faults that somebody opened stay open when what they stand in is drawn anew. htmx keeps the focus; where
+// what had it is gone, it goes to the name of that relay.
 function swap(target, html, style = "outerHTML") {
   const open = [...document.querySelectorAll("details[open][id]")].map((one) => one.id);
+  const place = document.activeElement?.closest(".relay")?.id;
   htmx.swap(target, html, { swapStyle: style, swapDelay: 0, settleDelay: 0 });
   reopen(open);
+  if (place && !document.activeElement?.closest(".relay")) find(`#${place} .name`)?.focus({ preventScroll: true });
   count();
 }
 
@@ -176,7 +179,7 @@ document.addEventListener("submit", async (event) => {
   const form = new FormData(event.target);
   if (button.name) form.set(button.name, button.value);
   button.setAttribute("aria-busy", "true");
-  button.closest("details")?.removeAttribute("open");
+  leave(button.closest("details"));
   try {
     const address = button.hasAttribute("formaction") ? button.formAction : event.target.action;
     const answer = await request(address, {
@@ -216,12 +219,14 @@ document.addEventListener("click", ({ target }) => {
   for (const menu of document.querySelectorAll("details[name][open]")) if (!menu.contains(target)) menu.open = false;
 });
 document.addEventListener("keydown", ({ key }) => {
-  const menu = key === "Escape" && find("details[name][open]");
-  if (menu) {
-    menu.open = false;
-    menu.querySelector("summary").focus();
-  }
+  if (key === "Escape") leave(find("details[name][open]"));
 });
+
+function leave(menu) {
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+}
 
 // --- what ticks ------------------------------------------------------------------------------------------------------
 

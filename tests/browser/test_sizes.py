@@ -57,9 +57,7 @@ def show(page: Page, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("name", [*PAGES, *ADMIN])
-def test_a_page_fits_every_width_and_every_thumb(
-    lived_in: Served, window: OpenWindow, watch: Watch, name: str
-) -> None:
+def test_a_page_fits_every_width_and_every_thumb(lived_in: Served, window: OpenWindow, watch: Watch, name: str) -> None:
     watch.expect(EXPECTED)
     path, who = path_and_who(name)
     page = window(lived_in, path, who=who, viewport={"width": PHONE[0], "height": PHONE[1]}, has_touch=True)
