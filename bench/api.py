@@ -15,12 +15,15 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.timing import commits, cpu, show
 from tests.site import Site, add_relays, make_site, migrated_database
 
 CLIENTS = 16
+
+Ask = Callable[["Client", int, int], tuple[float, int]]
 
 
 class Client:
@@ -82,19 +85,19 @@ def one_client(client: Client, rounds: int, **more: float) -> list[float]:
     return found
 
 
-def many_clients(clients: list[Client], seconds: float) -> tuple[list[float], Counter[int], float]:
-    """Each client switches a relay of its own, on and off."""
+def many_clients(name: str, clients: list[Client], seconds: float, ask: Ask) -> None:
+    """All clients at once, each asking again and again; ``ask`` gets the client, its number and the round."""
     took: list[float] = []
     statuses: Counter[int] = Counter()
     end = time.perf_counter() + seconds
 
     def work(number: int) -> None:
-        on = True
+        rounds = 0
         while time.perf_counter() < end:
-            duration, status = clients[number].switch(number, on)
+            duration, status = ask(clients[number], number, rounds)
             took.append(duration)
             statuses[status] += 1
-            on = not on
+            rounds += 1
 
     began = time.perf_counter()
     threads = [threading.Thread(target=work, args=(number,)) for number in range(len(clients))]
@@ -102,16 +105,18 @@ def many_clients(clients: list[Client], seconds: float) -> tuple[list[float], Co
         thread.start()
     for thread in threads:
         thread.join()
-    return took, statuses, time.perf_counter() - began
+    show(f"{name}, {len(clients)} clients", took)
+    print(f"{'':44} {len(took) / (time.perf_counter() - began):.0f} a second; answers: {dict(statuses)}")
 
 
-def healthz(client: Client, rounds: int) -> list[float]:
-    found = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        assert client.ask("GET", "/healthz")[0] == 200
-        found.append(time.perf_counter() - began)
-    return found
+def own_relay(client: Client, number: int, rounds: int) -> tuple[float, int]:
+    return client.switch(number, rounds % 2 == 0)
+
+
+def healthz(client: Client, *_: int) -> tuple[float, int]:
+    began = time.perf_counter()
+    status, _content = client.ask("GET", "/healthz")
+    return time.perf_counter() - began, status
 
 
 def make(folder: Path) -> tuple[Site, int, str]:
@@ -144,7 +149,7 @@ def main() -> None:
             one_client(client, 50)
             show("floor: a fixed piece of Python", python_floor(20))
             show("floor: one durable commit", commits(Path(name), options.rounds))
-            show("floor: GET /healthz", healthz(client, options.rounds))
+            show("floor: GET /healthz", [healthz(client)[0] for _ in range(options.rounds)])
             before = [cpu(process.pid) for process in site.processes]
             show("PUT, confirmed", one_client(client, options.rounds))
             used = [
@@ -153,9 +158,9 @@ def main() -> None:
             print(f"{'of it CPU: controller, web':44} {used[0] * 1e3:.2f} + {used[1] * 1e3:.2f} ms a command")
             show('PUT, "wait": 0', one_client(client, options.rounds, wait=0))
             time.sleep(1)
-            took, statuses, seconds = many_clients([Client(port, token) for _ in range(CLIENTS)], options.seconds)
-            show("PUT, confirmed, 16 clients", took)
-            print(f"16 clients: {len(took) / seconds:.0f} a second; answers: {dict(statuses)}")
+            clients = [Client(port, token) for _ in range(CLIENTS)]
+            many_clients("floor: GET /healthz", clients, options.seconds / 2, healthz)
+            many_clients("PUT, confirmed", clients, options.seconds, own_relay)
         finally:
             site.end()
 

@@ -138,7 +138,9 @@ def test_what_an_interlock_cannot_be_is_said_and_held_by_the_database(
 
 @pytest.mark.parametrize("ons", [0, 1001])
 def test_a_board_starts_1_to_1000_relays_a_second(board: Board, ons: int) -> None:
-    assert sentences(Board(name="Attic", driver="simulated", ons_per_second=ons)) == ["Choose 1 to 1000 ons per second."]
+    assert sentences(Board(name="Attic", driver="simulated", ons_per_second=ons)) == [
+        "Choose 1 to 1000 ons per second."
+    ]
     assert "board_ons_per_second_sane" in database_refuses(board, ons_per_second=ons)
 
 
