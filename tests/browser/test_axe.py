@@ -61,7 +61,7 @@ def test_axe_finds_nothing_while_everything_is_stopped_or_the_connection_is_lost
             assert faults(page, scheme) == "", scheme
     finally:
         lived_in.ask("/stop/reset")
-        for slug in ("porch-lamp", "reading-lamp", "garden-pump", "awning-out"):
+        for slug in ("porch-lamp", "reading-lamp", "garden-pump", "awning-out", "cooler"):
             lived_in.switch(slug, "on")
     page.context.set_offline(True)
     page.evaluate("gone()")

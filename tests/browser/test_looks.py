@@ -62,7 +62,7 @@ def test_states_differ_in_forced_colours(lived_in: Served, window: OpenWindow, s
     on, off, waiting = (switch(page, name) for name in ("Porch lamp", "Awning in", "Cooler"))
     unknown = switch(page, "Garden pump")
     looks = [drawn(one) for one in (on, off, waiting, unknown)]
-    assert all(one not in looks[:number] for number, one in enumerate(looks))
+    assert all(one not in looks[:number] for number, one in enumerate(looks)), looks
     for look in looks:
         assert "solid" in look["::before"] or "dashed" in look["::before"]
     # A knob differs from what lies under it: the filled track, or the paper that shows through an empty one.

@@ -11,7 +11,7 @@ from tests.browser.conftest import OpenWindow, Watch
 from tests.browser.served import Served
 from tests.site import sign_in
 
-pytestmark = pytest.mark.xdist_group("browser-lost")
+pytestmark = pytest.mark.xdist_group("browser-live")
 
 A_SECOND = 1_000
 STALE_WITHIN = 4_000
