@@ -9,7 +9,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import known
 from accounts.forms import PasswordForm, SignInForm, TokenForm
-from accounts.models import Token, User
+from accounts.models import Token
+from accounts.rights import user_of
 
 
 class SignIn(views.LoginView):
@@ -48,7 +49,7 @@ def _with_wait(response: HttpResponse, wait: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def account(request: HttpRequest) -> HttpResponse:
     """Who one is here; a POST makes a token, and its answer is the only one that ever shows it."""
-    user, token, text = _user(request), None, ""
+    user, token, text = user_of(request), None, ""
     form = TokenForm(request.POST or None)
     if request.method == "POST":
         if form.is_valid() and (made := form.make(user)):
@@ -71,12 +72,7 @@ def account(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
-    token = get_object_or_404(_user(request).tokens, pk=pk)
+    token = get_object_or_404(user_of(request).tokens, pk=pk)
     token.delete()
     messages.success(request, f"The token “{token}” is revoked: what uses it is refused from now on.")
     return redirect("accounts:account")
-
-
-def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # LoginRequiredMiddleware lets nobody else through
-    return request.user

@@ -22,6 +22,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from accounts.models import Token, User
+from accounts.rights import user_of
 from iotsite.bridge import STREAM
 from relays import cards, status
 from relays.runfiles import BoardFiles
@@ -103,8 +104,7 @@ class PageStream(Stream):
 
     def __init__(self, request: HttpRequest) -> None:
         super().__init__()
-        assert isinstance(request.user, User)
-        self.user = request.user.pk
+        self.user = user_of(request).pk
         self.session = request.session.session_key
         self.proof = request.session.get(HASH_SESSION_KEY)
         self.may_switch = request.user.has_perm("relays.switch_relay")

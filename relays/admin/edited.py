@@ -14,18 +14,13 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
 
-from accounts.models import User
+from accounts.rights import user_of
 from iotsite.admin import CarefulAdmin
 from relays.forms import DurationField, EditedForm
 from relays.models import Event
 from relays.models.edits import EditedModel
 
 Sections = list[tuple[str | None, dict[str, Any]]]
-
-
-def user_of(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # the admin lets nobody else through
-    return request.user
 
 
 def moment(at: datetime) -> str:

@@ -12,8 +12,9 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 
 from accounts.models import User
+from accounts.rights import user_of
 from relays import door, header
-from relays.admin.edited import EditedAdmin, Sections, moment, user_of
+from relays.admin.edited import EditedAdmin, Sections, moment
 from relays.door import RelayError
 from relays.forms import LockForm
 from relays.models import Board, Event, Relay

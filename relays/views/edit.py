@@ -8,11 +8,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.rights import need, user_of
 from relays import header, wiring
 from relays.door import RelayError
 from relays.forms import RelayEditForm
 from relays.models import Board, Event, Relay
-from relays.views.rights import need, user_of
 from relays.views.setup import chosen_board
 
 

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import retarget
 
 from accounts.models import User
+from accounts.rights import user_of
 from relays import cards, door, durations, status
 from relays.door import RelayError
 from relays.models import Event, Relay, Room
@@ -66,7 +67,7 @@ def press(request: HttpRequest, slug: str) -> HttpResponse:
 def _carry_out(request: HttpRequest, relay: Relay, ask: Callable[[User], Event]) -> HttpResponse:
     """Ask, wait a moment for the pin, say what became of it, and show the page, or what changed on it."""
     try:
-        outcome = door.wait_for(ask(_user(request)), WAIT)
+        outcome = door.wait_for(ask(user_of(request)), WAIT)
     except RelayError as error:
         messages.error(request, error.sentence)
     else:
@@ -89,7 +90,7 @@ def room_off(request: HttpRequest) -> HttpResponse:
     events = []
     for relay in Relay.objects.enabled().filter(room=room).on():
         try:
-            events.append(relay.switch(False, by=_user(request), via=Event.Via.PAGE))
+            events.append(relay.switch(False, by=user_of(request), via=Event.Via.PAGE))
         except RelayError as error:
             messages.error(request, error.sentence)
     for event in events:
@@ -100,7 +101,7 @@ def room_off(request: HttpRequest) -> HttpResponse:
 @require_POST
 def stop(request: HttpRequest) -> HttpResponse:
     try:
-        left = door.stop_everything(by=_user(request), via=Event.Via.PAGE)
+        left = door.stop_everything(by=user_of(request), via=Event.Via.PAGE)
     except RelayError as error:
         messages.error(request, error.sentence)
     else:
@@ -113,17 +114,12 @@ def reset_stop(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return render(request, "relays/reset_stop.html")
     try:
-        door.reset_stop(by=_user(request), via=Event.Via.PAGE)
+        door.reset_stop(by=user_of(request), via=Event.Via.PAGE)
     except RelayError as error:
         messages.error(request, error.sentence)
     else:
         messages.success(request, "The stop is reset. What was on stays off until you switch it on.")
     return redirect("relays:home")
-
-
-def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # LoginRequiredMiddleware lets nobody else through
-    return request.user
 
 
 def _is_live(request: HttpRequest) -> bool:

@@ -10,12 +10,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.rights import need, user_of
 from relays import clock, door, header, status, wiring
 from relays.boards import BoardError, gpio
 from relays.door import Outcome, RelayError
 from relays.forms import BoardForm, RelayForm
 from relays.models import Board, Event, Relay
-from relays.views.rights import need, user_of
 
 WAIT = 1.5
 """How long a try waits (seconds) to see its relay go on, and again to see it go off."""
