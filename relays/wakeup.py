@@ -47,7 +47,8 @@ def wake_after_commit(board: int) -> None:
 
 def _send(sender: socket.socket, message: bytes, files: BoardFiles) -> bool:
     try:
-        sender.sendto(message, os.fspath(files.socket))
+        # A controller that hangs empties nothing: who waited for room here would hang with it.
+        sender.sendto(message, socket.MSG_DONTWAIT, os.fspath(files.socket))
     except OSError:
         return False
     return True
@@ -114,7 +115,7 @@ def _commands(message: bytes) -> list[int]:
     """The commands that a datagram names; none where it only says that something was recorded."""
     try:
         found = json.loads(message).get("recorded", [])
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return []
     return [number for number in found if isinstance(number, int)] if isinstance(found, list) else []
 
