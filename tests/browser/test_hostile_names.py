@@ -10,7 +10,7 @@ from tests.browser.served import Served
 from tests.browser.test_sizes import OPEN_ALL, TOO_WIDE
 from tests.site import sign_in
 
-pytestmark = pytest.mark.xdist_group("browser-pages")
+pytestmark = pytest.mark.xdist_group("browser-live")
 
 TURN = "\u202e"
 NAMES = {
@@ -39,7 +39,11 @@ Relay.objects.filter(slug="long").update(fault={fault!r})
 
 PAGES = ["/relays/{}/", "/relays/{}/edit/", "/relays/{}/try/", "/activity/?relay={}"]
 OTHERS = ["/", "/setup/", "/activity/", "/account/", "/relays/add/", "/relays/add/?board=1", "/stop/reset", "/api/docs"]
-ADMIN = ["/admin/", "/admin/relays/relay/", "/admin/relays/room/", "/admin/relays/board/", "/admin/relays/event/"]
+ADMIN = [
+    *("/admin/", "/admin/relays/relay/", "/admin/relays/room/", "/admin/relays/board/", "/admin/relays/event/"),
+    *("/admin/relays/relay/1/change/", "/admin/relays/relay/5/change/", "/admin/relays/board/1/change/"),
+    *("/admin/relays/interlock/1/change/", "/admin/relays/relay/2/delete/", "/admin/relays/relay/1/history/"),
+]
 
 TURNED_OUTSIDE = """() => {
   const found = [];
