@@ -213,6 +213,7 @@ function clear() {
   clearTimeout(clearing);
   clearing = setTimeout(() => find("#messages").replaceChildren(), SAID_FOR);
 }
+if (find(LIVE)) clear();
 
 // A menu closes when something else is touched, and by Escape.
 document.addEventListener("click", ({ target }) => {

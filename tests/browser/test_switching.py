@@ -226,3 +226,13 @@ def test_stop_everything_takes_one_step_and_its_reset_two(house: Served, window:
     expect(switch(page, "Porch lamp")).not_to_be_checked()
     switch(page, "Porch lamp").click()
     expect(switch(page, "Porch lamp")).to_be_checked()
+
+
+def test_what_was_said_is_no_news_for_long(house: Served, window: OpenWindow) -> None:
+    page = window(house, "/stop/reset")
+    page.clock.install()
+    page.get_by_role("button", name="Reset the stop").click()
+    expect(page.get_by_text("The stop is reset.")).to_be_visible()
+    page.clock.fast_forward(21_000)
+    expect(page.get_by_text("The stop is reset.")).to_have_count(0)
+    expect(switch(page, "Porch lamp")).to_be_enabled()
