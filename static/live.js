@@ -170,8 +170,8 @@ document.hidden || listen();
 
 // --- switching -------------------------------------------------------------------------------------------------------
 
-// Buttons of the one form of all switches, and forms that ask for the same. Not htmx's own requests: those hang on the button, and the stream has often
-// drawn its card anew before the answer is there.
+// Buttons of the one form of all switches, and forms that ask for the same. Not htmx's own requests: those hang on the
+// button, and the stream has often drawn its card anew before the answer is there.
 document.addEventListener("submit", async (event) => {
   const button = event.submitter;
   if (!event.target.matches("#door, .door") || !button) return;
