@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 STREAM, AFTERWARDS = "iotsite.stream", "iotsite.afterwards"
-UNPREFIXED = ("CONTENT_TYPE", "CONTENT_LENGTH")
 SAME_FOR_ALL: dict[str, Any] = {"SCRIPT_NAME": "", "wsgi.version": (1, 0), "wsgi.errors": sys.stderr}
 SAME_FOR_ALL |= {"wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False}
 TOO_SLOW = {"type": "http.response.start", "status": 408, "headers": [(b"connection", b"close")]}
@@ -41,10 +40,8 @@ class Bridge:
         await send(start)
         if afterwards := environ.get(AFTERWARDS):
             loop.run_in_executor(self.pool, afterwards)
-        if stream := environ.get(STREAM):
-            await stream.serve(receive, send)
-        else:
-            await send({"type": "http.response.body", "body": content})
+        stream, whole = environ.get(STREAM), {"type": "http.response.body", "body": content}
+        await (stream.serve(receive, send) if stream else send(whole))
 
     async def _read(self, receive: Any) -> bytes:
         """All of the body; of one that is too long is kept one byte more than Django takes, so that Django says so."""
@@ -62,9 +59,8 @@ class Bridge:
         answer = self.site(environ, lambda status, headers, exc_info=None: said.extend((status, headers)))
         content = b"".join(answer)
         answer.close()
-        has_length = STREAM not in environ
-        kept = [(name.lower(), value) for name, value in said[1] if has_length or name != "Content-Length"]
-        headers = [(name.encode("latin1"), value.encode("latin1")) for name, value in kept]
+        unfit = "Content-Length" if STREAM in environ else ""
+        headers = [(k.lower().encode("latin1"), v.encode("latin1")) for k, v in said[1] if k != unfit]
         return {"type": "http.response.start", "status": int(said[0][:3]), "headers": headers}, content
 
 
@@ -74,11 +70,10 @@ def _environ(scope: Any, body: bytes) -> dict[str, Any]:
     environ |= {"PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin1"), "wsgi.input": io.BytesIO(body)}
     environ |= {"QUERY_STRING": scope["query_string"].decode("latin1"), "wsgi.url_scheme": scope["scheme"]}
     environ |= {"SERVER_NAME": scope["server"][0], "SERVER_PORT": str(scope["server"][1])}
-    environ["REMOTE_ADDR"] = scope["client"][0] if scope["client"] else ""
     for name, value in scope["headers"]:
         key = name.decode("latin1").upper().replace("-", "_")
-        key = key if key in UNPREFIXED else f"HTTP_{key}"
+        key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
         if b"_" not in name:
             joint = "; " if key == "HTTP_COOKIE" else ","
             environ[key] = joint.join([*([environ[key]] if key in environ else []), value.decode("latin1")])
-    return environ | {"CONTENT_LENGTH": str(len(body))}
+    return environ | {"CONTENT_LENGTH": str(len(body)), "REMOTE_ADDR": (scope["client"] or [""])[0]}

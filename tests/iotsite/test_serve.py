@@ -14,6 +14,7 @@ from subprocess import Popen
 import pytest
 import requests
 
+from relays.wakeup import WAITERS
 from tests.site import Site, add_relays, sign_in, wait_for
 
 CONTRACT = 15.0
@@ -159,8 +160,10 @@ def test_the_connections_to_the_database_are_kept(web: tuple["Popen[bytes]", str
     before = open_databases(process)
     for _ in range(100):
         requests.get(f"{address}/readyz", timeout=10)
+    after = open_databases(process)
     assert before
-    assert open_databases(process) == before
+    assert before <= after, "a thread that is new opens one, and none closes one"
+    assert len(after) <= WAITERS + 20
 
 
 def test_it_may_open_as_many_files_as_it_is_allowed(web: tuple["Popen[bytes]", str]) -> None:
