@@ -12,9 +12,12 @@ old one is laid aside then.
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
@@ -23,10 +26,13 @@ from iotsite import places
 
 WAL_LIMIT = 16 * 1024 * 1024
 QUEUE_FOR = 5.0
+TOO_LONG = "others have been writing for too long"
 REPLACED = "The database {} was replaced while iotsite was running: restart iotsite."
 
 # SQLite lets one write at a time and makes the others sleep and try; threads of one process queue here instead.
 _writing = threading.Lock()
+
+T = TypeVar("T")
 
 _opened: list[int] | None = None
 """Device and inode of the file this process uses."""
@@ -120,13 +126,76 @@ def _lay_aside(old_log: list[int] | None) -> None:
 def writing() -> Iterator[None]:
     """A transaction that writes to the file this process opened; DatabaseError where that cannot be, within 10 s."""
     if not _writing.acquire(timeout=QUEUE_FOR):
-        raise DatabaseError("others have been writing for too long")
+        raise DatabaseError(TOO_LONG)
     try:
         with transaction.atomic():
             check()
             yield
     finally:
         _writing.release()
+
+
+@dataclass
+class _Write:
+    """One thing to write, and what became of it."""
+
+    work: Callable[[], Any]
+    result: Any = None
+    error: Exception | None = None
+    is_done: bool = False
+
+    def carry_out(self, *, is_alone: bool) -> None:
+        """Do it, whole or not at all."""
+        try:
+            with transaction.atomic(savepoint=not is_alone):
+                self.result = self.work()
+        except Exception as error:  # it is raised where it belongs
+            self.error = error
+
+
+_waiting: deque[_Write] = deque()
+
+
+def write(work: Callable[[], T]) -> T:
+    """What ``work()`` gives, durable. Raises what that raises, and DatabaseError where nothing is written within 10 s.
+
+    A commit costs the same for one or many: of the threads that queue, the first does the work of all of them, in one
+    transaction.
+    """
+    mine = _Write(work)
+    _waiting.append(mine)
+    if not _writing.acquire(timeout=QUEUE_FOR):
+        try:
+            _waiting.remove(mine)
+        except ValueError:
+            _writing.acquire()  # somebody is at it
+        else:
+            raise DatabaseError(TOO_LONG)
+    try:
+        if not mine.is_done:
+            _write_all()
+    finally:
+        _writing.release()
+    if mine.error:
+        raise mine.error
+    result: T = mine.result
+    return result
+
+
+def _write_all() -> None:
+    """Do what waits, the work of each in a savepoint of its own."""
+    batch = [_waiting.popleft() for _ in range(len(_waiting))]
+    try:
+        with transaction.atomic():
+            check()
+            for one in batch:
+                one.carry_out(is_alone=len(batch) == 1)
+    except DatabaseError as error:
+        for one in batch:
+            one.error = error
+    finally:
+        for one in batch:
+            one.is_done = True
 
 
 def answers() -> str:

@@ -73,8 +73,7 @@ def name_of(by: "User | None", via: str) -> str:
 def ask(request: plan.Request, *, by: "User | None", via: str, command_id: str = "") -> Event:
     """Bring a request to its relay: the accepted Event, durable. RelayError where it is refused."""
     try:
-        with database.writing():
-            event, refused = _answer(request, by, via, command_id)
+        event, refused = database.write(lambda: _answer(request, by, via, command_id))
     except Relay.DoesNotExist as error:
         raise RelayError("gone", "This relay was deleted meanwhile.") from error
     except DatabaseError as error:
