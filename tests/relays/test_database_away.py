@@ -224,8 +224,10 @@ def content(site: Site) -> dict[str, str]:
 def test_the_log_of_a_replaced_database_is_not_played_into_the_new_one(site: Site, template_database: Path) -> None:
     """Everything was killed, and only then the file replaced: SQLite would find the old log by its name."""
     add_relays(site, "Lamp")
-    site.start_controller().kill()
-    site.processes[-1].wait()
+    controller = site.start_controller()
+    wait_for(lambda: site.count("relays_event"), what="that its start is written down")
+    controller.kill()
+    controller.wait()
     log = site.data_dir / "db.sqlite3-wal"
     assert log.stat().st_size > 0
     foreign = site.data_dir / "foreign"
