@@ -6,12 +6,18 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
+from iotsite.prepared import Prepared
 from relays import header, plan, runfiles
 from relays.clock import Now
 from relays.models.edits import EditedModel
 
 if TYPE_CHECKING:
     from relays.models.relay import Relay
+
+
+_RELAYS: "Prepared[Relay]" = Prepared(
+    lambda board: Board(pk=board).relays.filter(is_enabled=True).select_related("interlock")
+)
 
 
 class BoardQuerySet(models.QuerySet["Board"]):
@@ -126,7 +132,7 @@ class Board(EditedModel):
 
     def rows(self) -> "list[Relay]":
         """Its enabled relays with their interlocks at hand."""
-        return list(self.relays.filter(is_enabled=True).select_related("interlock"))
+        return _RELAYS(self.pk)
 
     def as_seen(self, relays: "Iterable[Relay]", now: Now) -> plan.BoardState:
         """The board as its rows tell, for those who only read and ask; its controller knows more.
