@@ -26,6 +26,7 @@ from accounts.rights import user_of
 from iotsite.bridge import STREAM
 from relays import cards, status
 from relays.runfiles import BoardFiles
+from relays.schemas import as_item
 from relays.status import House
 
 log = logging.getLogger(__name__)
@@ -165,8 +166,6 @@ class News:
         return b"".join(made)
 
     def _for_programs(self) -> bytes:
-        from relays.api import as_item
-
         made = [message("relay", as_item(relay), self.id) for relay in self.changed]
         if self.has_board_news:
             made.append(message("stop", {"is_stopped": bool(self.now.stopped)}, self.id))

@@ -6,17 +6,30 @@ from functools import wraps
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Query, Router, Schema, Status
-from pydantic import ConfigDict, Field, StrictBool
+from ninja import Query, Router, Status
+from pydantic import Field
 
 from accounts.models import Token, User
 from iotsite.api import ApiError, switching
 from iotsite.bridge import STREAM
 from iotsite.prepared import Prepared
-from relays import door, durations, plan, status
+from relays import door, plan, status
 from relays.door import Outcome, RelayError
 from relays.models import Board, Event, Relay
-from relays.status import RelayStatus
+from relays.schemas import (
+    REFUSALS,
+    AllOff,
+    AllOffOut,
+    Confirmation,
+    EventsOut,
+    Press,
+    RelayOut,
+    RelaysOut,
+    StopOut,
+    Switch,
+    as_item,
+    event_item,
+)
 
 router = Router(tags=["relays"])
 
@@ -24,202 +37,6 @@ PAGE = 200
 """So many rows a call gives, unless it asks for fewer."""
 STATUS_OF = {"no_controller": 503, "database": 503, "not_allowed": 403, "gone": 404}
 """What a refusal of the door answers with; 409 for all others."""
-
-
-# --- what is sent and given ---------------------------------------------------------------------------------
-
-
-class Strict(Schema):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-
-
-class Told(Schema):
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-
-Wait = Annotated[float, Field(strict=True, ge=0, le=2, description="Seconds to wait for the pin.")]
-CommandId = Annotated[
-    str,
-    Field(
-        pattern=r"^[!-~]{1,100}$",
-        description="The same one again, within 24 h and with the same body, is not a second command.",
-    ),
-]
-Lasting = Annotated[
-    float,
-    Field(
-        strict=True,
-        ge=durations.SHORTEST.total_seconds(),
-        le=durations.LONGEST.total_seconds(),
-        description="On for so many seconds, then off by itself.",
-    ),
-]
-
-
-class Press(Strict):
-    wait: Wait = 2.0
-    command_id: CommandId | None = None
-
-
-class Switch(Press):
-    on: StrictBool
-    """What it is to be, never “the other one”: sent twice it does no harm."""
-    lasting: Lasting | None = Field(None, alias="for")
-
-
-class AllOff(Strict):
-    wait: Wait = 2.0
-
-
-class Confirmation(Strict):
-    confirm: Annotated[
-        StrictBool,
-        Field(json_schema_extra={"const": True}, description="The second step: yes, nothing is dangerous any more."),
-    ]
-
-
-class PendingOut(Told):
-    why: str
-    """Why it is not yet as wanted, in words."""
-    until: datetime | None
-    """How long that lasts; null where only an event can tell."""
-
-
-class RelayOut(Told):
-    id: int
-    slug: str
-    name: str
-    kind: str
-    """What it switches: a lamp, a pump, a door."""
-    room: str | None
-    board: str
-    line: str
-    """Its output on the board, like `GPIO17`."""
-    mode: Literal["switch", "momentary"]
-    """A momentary relay can only be pressed."""
-    wanted: bool
-    """What was asked for last."""
-    actual: bool | None
-    """What its pin was read back to be; null: not known."""
-    since: datetime | None
-    """Since when `actual` is so."""
-    until: datetime | None
-    """When it goes off by itself."""
-    pending: PendingOut | None
-    """Why `actual` is not yet `wanted`; null where it is."""
-    fault: str | None
-    """What is wrong with it, in words."""
-    command: int
-    """The number of the event that asked for `wanted`; in the answer to a command, of that command."""
-    is_locked: bool
-    """It refuses every request, until somebody unlocks it."""
-    lock_reason: str | None
-    is_simulated: bool
-    """Nothing is switched for real."""
-    is_served: bool
-    """The controller of its board answers. Where it does not, `actual` is null."""
-
-
-class RelaysOut(Told):
-    items: list[RelayOut]
-    next_cursor: str | None
-    """Send it as `cursor` for the next page; null: there is none."""
-
-
-class RefusalOut(Told):
-    slug: str
-    code: str
-    detail: str
-
-
-class AllOffOut(Told):
-    off: list[str]
-    """Slugs of the relays that are off now."""
-    pending: list[str]
-    """Slugs of those that will be."""
-    refused: list[RefusalOut]
-
-
-class StoppedBoardOut(Told):
-    board: str
-    is_stopped: bool
-    since: datetime | None
-    by: str | None
-
-
-class StopOut(Told):
-    is_stopped: bool
-    boards: list[StoppedBoardOut]
-    note: str | None = None
-    """What could not be done yet: everything is stopped even where the database cannot be written to."""
-
-
-class EventOut(Told):
-    id: int
-    at: datetime
-    kind: str
-    outcome: str | None
-    board: str
-    relay: str | None
-    """Its slug; null for what happened to the whole board."""
-    of: int | None
-    """The event that this one answers: the command that was applied, failed or superseded."""
-    who: str | None
-    via: str
-    """By what means: page, api, timer, …"""
-    why: str | None
-    sentence: str
-    """All of it, for people."""
-
-
-class EventsOut(Told):
-    items: list[EventOut]
-    next_cursor: str | None
-    """Send it as `cursor` for the next page; null: there is none."""
-
-
-class ProblemOut(Told):
-    type: str
-    title: str
-    status: int
-    detail: str
-    """What is wrong and what to do, for people."""
-    code: str
-    """What is wrong, for programs."""
-
-
-REFUSALS = dict.fromkeys((400, 401, 403, 404, 405, 409, 413, 422, 502, 503), ProblemOut)
-
-
-def as_item(relay: RelayStatus) -> dict[str, Any]:
-    """A relay as programs see it: what RelayOut describes."""
-    return {
-        "id": relay.id,
-        "slug": relay.slug,
-        "name": relay.name,
-        "kind": relay.kind,
-        "room": relay.room or None,
-        "board": relay.board.name,
-        "line": relay.line,
-        "mode": "momentary" if relay.is_momentary else "switch",
-        "wanted": relay.wanted,
-        "actual": relay.actual,
-        "since": relay.since,
-        "until": relay.until,
-        "pending": {"why": _why_pending(relay), "until": relay.why_until} if relay.is_pending else None,
-        "fault": relay.fault or None,
-        "command": relay.command,
-        "is_locked": relay.lock is not None,
-        "lock_reason": relay.lock,
-        "is_simulated": relay.board.is_simulated,
-        "is_served": relay.board.is_served,
-    }
-
-
-def _why_pending(relay: RelayStatus) -> str:
-    if not relay.board.is_served:
-        return "the relay controller does not answer"
-    return relay.why or "the relay controller has not confirmed it yet"
 
 
 def _only_known_parameters(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -400,7 +217,7 @@ def list_events(
         events = events.filter(id__lt=cursor)
     found = list(events.order_by("-id")[: limit + 1])
     return {
-        "items": [_event_item(event) for event in found[:limit]],
+        "items": [event_item(event) for event in found[:limit]],
         "next_cursor": str(found[limit - 1].pk) if len(found) > limit else None,
     }
 
@@ -413,22 +230,6 @@ def _moment(text: str) -> datetime:
     except (ValueError, OverflowError):
         pass
     raise ApiError(422, "invalid", "since: write a moment with its zone, as in 2026-11-25T18:00:00Z.")
-
-
-def _event_item(event: Event) -> dict[str, Any]:
-    return {
-        "id": event.pk,
-        "at": event.at,
-        "kind": event.kind,
-        "outcome": event.outcome or None,
-        "board": event.board.name,
-        "relay": event.relay.slug if event.relay else None,
-        "of": event.of_id,
-        "who": (event.of or event).who or None,
-        "via": event.via,
-        "why": event.why or None,
-        "sentence": event.sentence,
-    }
 
 
 EVENT_STREAM = {"responses": {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}}
