@@ -36,7 +36,10 @@ function reopen(ids) {
 
 function count() {
   const lit = find(`${LIVE} #lit`);
-  if (lit) lit.textContent = document.querySelectorAll(".relay.lit").length;
+  if (lit) {
+    lit.textContent = document.querySelectorAll(".relay.lit").length;
+    lit.parentElement.hidden = find(LIVE).classList.contains("stale"); // of some it is not known
+  }
   tick();
 }
 

@@ -65,6 +65,7 @@ def test_a_silent_controller_makes_the_page_stale_and_its_return_fresh(
     assert lamp.evaluate(border) == "dashed"
     expect(switch(page, "Porch lamp")).not_to_be_checked()
     expect(page.locator(".lit")).to_have_count(0)
+    expect(page.locator("#lit")).to_be_hidden()  # “0 on” would be a hope
     notice = page.get_by_text("The relay controller of Cellar has not answered for")
     expect(notice).to_be_visible()
     age = notice.locator("[data-for]")
