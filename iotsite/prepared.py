@@ -26,10 +26,13 @@ class Prepared(threading.local, Generic[M]):
         self.rows: Any = None
 
     def __call__(self, *values: int | str) -> list[M]:
+        self._take(values)
+        return list(ModelIterable(self.rows))
+
+    def _take(self, values: tuple[int | str, ...]) -> None:
         self.values = values
         if self.rows is None:
             self.rows = self._prepared()
-        return list(ModelIterable(self.rows))
 
     def _prepared(self) -> Any:
         """The queryset, made to keep its compiler (one for each thread, as its connection is), and that its work."""
@@ -56,9 +59,7 @@ class Kept(Prepared[M]):
         self.kept: dict[Any, M] = {}
 
     def __call__(self, *values: int | str) -> list[M]:
-        self.values = values
-        if self.rows is None:
-            self.rows = self._prepared()
+        self._take(values)
         compiler = self.rows.query.get_compiler()
         found = [row for chunk in type(compiler).execute_sql(compiler) for row in chunk]
         new = [row for row in found if row not in self.kept]

@@ -132,7 +132,7 @@ def _answer(request: HttpRequest, relay: Relay | None = None) -> HttpResponse:
     if not _is_live(request):
         return redirect(_back(request))
     answer = HttpResponse(render_to_string("_messages.html", {"is_answer": True}, request))
-    row = Relay.objects.select_related("board", "room", "wanted_by").filter(pk=relay.pk).first() if relay else None
+    row = Relay.objects.at_hand().filter(pk=relay.pk).first() if relay else None
     if row is None:
         return answer
     shown = status.of(row)

@@ -21,7 +21,7 @@ STARTS_READ = 200
 @require_safe
 def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """One relay: its state and switch, what it did, its rules, and what an end does to it."""
-    relay = get_object_or_404(Relay.objects.select_related("board", "room", "interlock", "wanted_by"), slug=slug)
+    relay = get_object_or_404(Relay.objects.at_hand(), slug=slug)
     house = status.house()
     shown = next((one for one in house.relays if one.id == relay.pk), None) or status.of(relay)
     may_switch = request.user.has_perm("relays.switch_relay")

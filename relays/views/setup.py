@@ -95,7 +95,7 @@ def chosen_board(request: HttpRequest, boards: list[Board]) -> Board | None:
 @require_http_methods(["GET", "HEAD", "POST"])
 def try_it(request: HttpRequest, slug: str) -> HttpResponse:
     """Click it once, and ask whether it did."""
-    relay = get_object_or_404(Relay.objects.select_related("board", "room", "wanted_by"), slug=slug)
+    relay = get_object_or_404(Relay.objects.at_hand(), slug=slug)
     if request.method == "POST":
         return _click(request, relay)
     outcome = _outcome(relay, request.GET.get("event", ""))
