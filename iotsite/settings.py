@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "iotsite",
     "accounts",
     "relays",
+    "ports",
 ]
 
 MIDDLEWARE = [
