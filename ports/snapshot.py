@@ -104,7 +104,13 @@ class CallReport:
             *(self.ship.name, self.ship.imo, self.ship.mmsi, self.ship.call_sign, self.ship.flag),
             *(str(self.ship.type), self.ship.source_type),
             *(
-                (stay.berth, stay.key, stay.area, str(stay.kind), *map(_seconds, (stay.eta, stay.etd, stay.ata, stay.atd)))
+                (
+                    stay.berth,
+                    stay.key,
+                    stay.area,
+                    str(stay.kind),
+                    *map(_seconds, (stay.eta, stay.etd, stay.ata, stay.atd)),
+                )
                 for stay in self.stays
             ),
         )

@@ -4,6 +4,16 @@ from ports.models.port import Berth, BerthName, Port
 from ports.models.vessel import Follow, Identifier, Vessel, VesselName
 
 __all__ = [
-    *("Berth", "BerthName", "Change", "Feed", "Follow", "Identifier", "Port", "PortCall", "Refresh", "Stay"),
-    *("Vessel", "VesselName"),
+    "Berth",
+    "BerthName",
+    "Change",
+    "Feed",
+    "Follow",
+    "Identifier",
+    "Port",
+    "PortCall",
+    "Refresh",
+    "Stay",
+    "Vessel",
+    "VesselName",
 ]

@@ -48,7 +48,9 @@ class Vessel(models.Model):
 
     def clean(self) -> None:
         if self.imo and not is_imo(self.imo):
-            raise ValidationError({"imo": "The last digit of an IMO number follows from the others: this one is wrong."})
+            raise ValidationError(
+                {"imo": "The last digit of an IMO number follows from the others: this one is wrong."}
+            )
 
 
 class Identifier(models.Model):

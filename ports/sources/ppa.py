@@ -1,1 +1,3 @@
-SOURCES: list = []
+from ports.sources import Source
+
+SOURCES: list[Source] = []
