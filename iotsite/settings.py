@@ -19,6 +19,7 @@ env = environ.Env(
     ALLOWED_HOSTS=(list, []),
     CSRF_TRUSTED_ORIGINS=(list, []),
     HTTPS=(bool, False),
+    PORTS_PUBLIC=(bool, False),
     TIME_ZONE=(str, places.this_machines_zone()),
     LOG_LEVEL=(str, "INFO"),
 )
@@ -117,6 +118,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+
+# Whether ships can be read of without signing in; relays never can.
+PORTS_PUBLIC: bool = env("PORTS_PUBLIC")
 
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
