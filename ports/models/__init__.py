@@ -1,6 +1,7 @@
 from ports.models.call import Change, PortCall, Stay
 from ports.models.feed import Feed, Refresh
 from ports.models.port import Berth, BerthName, Port
+from ports.models.subscription import Subscription
 from ports.models.vessel import Follow, Identifier, Vessel, VesselName
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "PortCall",
     "Refresh",
     "Stay",
+    "Subscription",
     "Vessel",
     "VesselName",
 ]
