@@ -18,6 +18,7 @@ for pattern in programs[0]:
 
 urlpatterns = [
     path("", include("relays.urls")),
+    path("ports/", include("ports.urls")),
     path("account/", include("accounts.urls")),
     path("admin/login/", sign_in),
     path("admin/password_change/", change_password),
