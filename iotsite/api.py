@@ -1,17 +1,19 @@
 """The API below /api/: who may come in, how it says no, and what it is made of."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI
+from ninja import NinjaAPI, Schema
 from ninja.errors import AuthenticationError, ValidationError
 from ninja.errors import HttpError as NinjaError
 from ninja.openapi.schema import OpenAPISchema
 from ninja.security import HttpBearer
+from pydantic import ConfigDict, Field
 
 from accounts.models import Token
 from iotsite import __version__
@@ -42,6 +44,53 @@ class ApiError(Exception):
 
     def response(self) -> HttpResponse:
         return problem(self.status, HTTPStatus(self.status).phrase, self.detail, self.code, **self.more)
+
+
+class Told(Schema):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class ProblemOut(Told):
+    type: str
+    title: str
+    status: int
+    detail: str
+    """What is wrong and what to do, for people."""
+    code: str
+    """What is wrong, for programs."""
+
+
+REFUSALS = dict.fromkeys((400, 401, 403, 404, 405, 409, 413, 422, 502, 503), ProblemOut)
+
+
+def only_known_parameters(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse parameters that a call does not have: whoever misspells one should not be taken to have said nothing."""
+
+    @wraps(view)
+    def strict(request: HttpRequest, **values: Any) -> Any:
+        if request.GET:
+            known = [name for name in values if name != "body" and name not in request.resolver_match.kwargs]  # type: ignore[union-attr]
+            if unknown := sorted(set(request.GET) - {*known}):
+                there = f"there are {', '.join(known)}" if known else "this call has none"
+                raise ApiError(422, "invalid", f"There is no parameter “{unknown[0][:50]}”: {there}.")
+        return view(request, **values)
+
+    return strict
+
+
+# Not a datetime, which pydantic takes from any number too.
+Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+def moment_of(parameter: str, text: str) -> datetime:
+    """The moment that ``text`` is; the answer to a wrong one names its ``parameter``."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ApiError(422, "invalid", f"{parameter}: write a moment with its zone, as in 2026-11-25T18:00:00Z.")
 
 
 class Bearer(HttpBearer):

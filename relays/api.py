@@ -1,23 +1,18 @@
 """The relays for programs: what there is, how it is, and every switch through the one door."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import wraps
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
-from pydantic import Field
 
 from accounts.models import Token, User
-from iotsite.api import ApiError, switching
+from iotsite.api import REFUSALS, ApiError, Moment, moment_of, only_known_parameters, switching
 from iotsite.bridge import STREAM
 from iotsite.prepared import Prepared
 from relays import door, plan, status
 from relays.door import Outcome, RelayError
 from relays.models import Board, Event, Relay
 from relays.schemas import (
-    REFUSALS,
     AllOff,
     AllOffOut,
     Confirmation,
@@ -39,22 +34,7 @@ STATUS_OF = {"no_controller": 503, "database": 503, "not_allowed": 403, "gone": 
 """What a refusal of the door answers with; 409 for all others."""
 
 
-def _only_known_parameters(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Refuse parameters that a call does not have: whoever misspells one should not be taken to have said nothing."""
-
-    @wraps(view)
-    def strict(request: HttpRequest, **values: Any) -> Any:
-        if request.GET:
-            known = [name for name in values if name != "body" and name not in request.resolver_match.kwargs]  # type: ignore[union-attr]
-            if unknown := sorted(set(request.GET) - {*known}):
-                there = f"there are {', '.join(known)}" if known else "this call has none"
-                raise ApiError(422, "invalid", f"There is no parameter “{unknown[0][:50]}”: {there}.")
-        return view(request, **values)
-
-    return strict
-
-
-router.add_decorator(_only_known_parameters)
+router.add_decorator(only_known_parameters)
 
 
 _BY_SLUG = Prepared(lambda slug: Relay.objects.at_hand().filter(slug=slug))
@@ -191,8 +171,6 @@ def _stop_state() -> dict[str, Any]:
 
 # --- what happened ------------------------------------------------------------------------------------------
 
-# Not a datetime, which pydantic takes from any number too.
-Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Outcomes = Literal["accepted", "refused", "applied", "failed", "superseded"]
 
 
@@ -212,7 +190,7 @@ def list_events(
     if outcome:
         events = events.filter(outcome=outcome)
     if since is not None:
-        events = events.filter(at__gte=_moment(since))
+        events = events.filter(at__gte=moment_of("since", since))
     if cursor is not None:
         events = events.filter(id__lt=cursor)
     found = list(events.order_by("-id")[: limit + 1])
@@ -220,16 +198,6 @@ def list_events(
         "items": [event_item(event) for event in found[:limit]],
         "next_cursor": str(found[limit - 1].pk) if len(found) > limit else None,
     }
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise ApiError(422, "invalid", "since: write a moment with its zone, as in 2026-11-25T18:00:00Z.")
 
 
 EVENT_STREAM = {"responses": {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}}

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from ninja import Schema
 from pydantic import ConfigDict, Field, StrictBool
 
+from iotsite.api import Told
 from relays import durations
 from relays.models import Event
 from relays.status import RelayStatus
@@ -13,10 +14,6 @@ from relays.status import RelayStatus
 
 class Strict(Schema):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-
-
-class Told(Schema):
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 Wait = Annotated[float, Field(strict=True, ge=0, le=2, description="Seconds to wait for the pin.")]
@@ -158,19 +155,6 @@ class EventsOut(Told):
     items: list[EventOut]
     next_cursor: str | None
     """Send it as `cursor` for the next page; null: there is none."""
-
-
-class ProblemOut(Told):
-    type: str
-    title: str
-    status: int
-    detail: str
-    """What is wrong and what to do, for people."""
-    code: str
-    """What is wrong, for programs."""
-
-
-REFUSALS = dict.fromkeys((400, 401, 403, 404, 405, 409, 413, 422, 502, 503), ProblemOut)
 
 
 def as_item(relay: RelayStatus) -> dict[str, Any]:

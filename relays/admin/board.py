@@ -7,8 +7,9 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 
+from iotsite.admin import moment
 from relays import wiring
-from relays.admin.edited import EditedAdmin, Sections, moment
+from relays.admin.edited import EditedAdmin, Sections
 from relays.models import Board
 
 

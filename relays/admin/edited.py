@@ -1,7 +1,6 @@
 """How the admin shows and saves what a person may edit."""
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,8 +9,6 @@ from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html_join
 
 from accounts.rights import user_of
@@ -21,12 +18,6 @@ from relays.models import Event
 from relays.models.edits import EditedModel
 
 Sections = list[tuple[str | None, dict[str, Any]]]
-
-
-def moment(at: datetime) -> str:
-    """A moment as the admin writes it everywhere; the year only where it is another one."""
-    there = timezone.localtime(at)
-    return date_format(there, "j M H:i:s" if there.year == timezone.localtime().year else "j M Y H:i:s")
 
 
 def links(rows: Iterable[models.Model]) -> str:

@@ -13,8 +13,9 @@ from django.utils.html import format_html
 
 from accounts.models import User
 from accounts.rights import user_of
+from iotsite.admin import moment
 from relays import door, header
-from relays.admin.edited import EditedAdmin, Sections, moment
+from relays.admin.edited import EditedAdmin, Sections
 from relays.door import RelayError
 from relays.forms import LockForm
 from relays.models import Board, Event, Relay

@@ -607,7 +607,7 @@ def test_the_list_of_events_counts_no_further_than_people_turn_pages(
     as_owner: Client, pump: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     happened(pump, 5)
-    monkeypatch.setattr("relays.admin.event.COUNTED_AT_MOST", 3)
+    monkeypatch.setattr("iotsite.admin.COUNTED_AT_MOST", 3)
     assert "3 events" in text(as_owner.get("/admin/relays/event/"))
 
 
