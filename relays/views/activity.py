@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from iotsite.tables import defused
 from relays import durations
 from relays.models import Event, Relay
 from relays.models.event import EventQuerySet
@@ -134,7 +135,7 @@ def activity_csv(request: HttpRequest) -> HttpResponse:
     answer["Content-Disposition"] = f'attachment; filename="activity-{timezone.localtime():%Y-%m-%d-%H%M}.csv"'
     table = csv.writer(answer)
     table.writerow(COLUMNS)
-    table.writerows([_defused(cell) for cell in _row(event)] for event in events)
+    table.writerows([defused(cell) for cell in _row(event)] for event in events)
     if older:
         table.writerow([f"There is more before number {older}: narrow the filter, or ask with before={older}."])
     return answer
@@ -148,9 +149,3 @@ def _row(event: Event) -> list[object]:
         *(event.pk, when, event.relay or "", event.board, event.kind, event.outcome, asked.who, asked.via),
         *(event.why, lasting, event.field, event.was, event.became),
     ]
-
-
-def _defused(cell: object) -> str:
-    """A spreadsheet takes a cell that begins like a formula for one, and people name relays."""
-    text = str(cell)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
