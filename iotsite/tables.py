@@ -5,6 +5,11 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils import timezone
+
+from iotsite.bridge import IN_PARTS
+
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 UNSEEN = " \xa0\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 """What a spreadsheet may drop from the beginning of a cell, so that it begins with what comes then."""
@@ -16,6 +21,16 @@ def defused(cell: object) -> str:
     """A spreadsheet takes a cell that begins like a formula for one, and strangers name ships and people relays."""
     text = CONTROLS.sub("", str(cell))
     return f"'{text}" if text.lstrip(UNSEEN).startswith(FORMULA) else text
+
+
+def answer(request: HttpRequest, name: str, rows: Iterable[Sequence[object]]) -> StreamingHttpResponse:
+    """A file to keep, sent as its rows are read; its name has the moment."""
+    request.META[IN_PARTS] = True
+    response = StreamingHttpResponse(
+        lines(rows) if request.method == "GET" else [], content_type="text/csv; charset=utf-8"
+    )
+    response["Content-Disposition"] = f'attachment; filename="{name}-{timezone.localtime():%Y-%m-%d-%H%M}.csv"'
+    return response
 
 
 def lines(rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
