@@ -160,7 +160,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['name'],
-                'indexes': [models.Index(fields=['name'], name='vessels_by_name')],
+                'indexes': [models.Index(fields=['name'], name='vessels_by_name'), models.Index(condition=models.Q(('mmsi', ''), _negated=True), fields=['mmsi'], name='vessels_by_mmsi'), models.Index(condition=models.Q(('call_sign', ''), _negated=True), fields=['call_sign'], name='vessels_by_call_sign')],
                 'constraints': [models.UniqueConstraint(condition=models.Q(('imo', ''), _negated=True), fields=('imo',), name='vessel_imo_unique', violation_error_message='Another vessel has this IMO number: merge the two.'), models.CheckConstraint(condition=models.Q(('imo', ''), ('imo__regex', '^[0-9]{7}$'), _connector='OR'), name='vessel_imo_sane', violation_error_message='An IMO number has seven digits.'), models.CheckConstraint(condition=models.Q(('mmsi', ''), ('mmsi__regex', '^[0-9]{9}$'), _connector='OR'), name='vessel_mmsi_sane', violation_error_message='An MMSI has nine digits.')],
             },
         ),

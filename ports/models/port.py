@@ -85,7 +85,7 @@ class Berth(models.Model):
 
 
 class BerthName(models.Model):
-    """A name that a berth had, and since when."""
+    """A name of a berth that had several, and since when."""
 
     berth = models.ForeignKey(Berth, on_delete=models.CASCADE, related_name="names")
     name = models.CharField(max_length=120)

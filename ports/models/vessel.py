@@ -1,10 +1,27 @@
+from datetime import datetime
+
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from ports.identity import is_imo
 from ports.snapshot import VesselType
+
+
+NUMBERS = ("imo", "mmsi", "call_sign")
+CORRECTABLE = ("name", *NUMBERS, "flag", "type")
+"""What a person may put right."""
+
+
+class VesselQuerySet(models.QuerySet["Vessel"]):
+    def search(self, text: str) -> "VesselQuerySet":
+        """Those with ``text`` in their name, or as their number."""
+        words = text.strip()
+        return self.filter(Q(name__icontains=words) | Q(imo=words) | Q(mmsi=words) | Q(call_sign=words.upper()))
 
 
 class Vessel(models.Model):
@@ -21,9 +38,15 @@ class Vessel(models.Model):
     corrected = models.JSONField(default=list, blank=True, editable=False)
     """The fields that somebody put right by hand, which no refresh changes."""
 
+    objects = VesselQuerySet.as_manager()
+
     class Meta:
         ordering = ["name"]
-        indexes = [models.Index(fields=["name"], name="vessels_by_name")]
+        indexes = [
+            models.Index(fields=["name"], name="vessels_by_name"),
+            models.Index(fields=["mmsi"], condition=~Q(mmsi=""), name="vessels_by_mmsi"),
+            models.Index(fields=["call_sign"], condition=~Q(call_sign=""), name="vessels_by_call_sign"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["imo"],
@@ -52,11 +75,53 @@ class Vessel(models.Model):
                 {"imo": "The last digit of an IMO number follows from the others: this one is wrong."}
             )
 
+    def correct(self, **right: str) -> None:
+        """Put fields right by hand, so that no refresh changes them. What was told before still finds her."""
+        with transaction.atomic():
+            was = {field: getattr(self, field) for field in right}
+            for field, value in right.items():
+                setattr(self, field, value)
+            self.corrected = sorted({*self.corrected, *right})
+            for kind in NUMBERS:
+                if kind in right:
+                    self.be_known_by(kind, was[kind])
+                    # Her row says it now, and it is no other's.
+                    Identifier.objects.filter(kind=kind, value=right[kind], source="").delete()
+            if was.get("name", self.name) != self.name:
+                self.be_called(was["name"], self.first_seen_at)
+                self.be_called(self.name, timezone.now())
+            self.save(update_fields=[*right, "corrected"])
+
+    def give_back(self) -> None:
+        """Let the feed say again what was put right by hand: at the next refresh that tells anything new."""
+        with transaction.atomic():
+            self.corrected = []
+            self.save(update_fields=["corrected"])
+            self.calls.listed().update(digest=0)  # no report has it, so that the next one is read anew
+
+    def be_known_by(self, kind: str, value: str, source: str = "") -> None:
+        """Let a report that tells this be about her, also where her own row says otherwise."""
+        if value:
+            Identifier.objects.update_or_create(kind=kind, value=value, source=source, defaults={"vessel": self})
+
+    def be_called(self, name: str, since: datetime) -> None:
+        """Note a name that she has or had; of two moments for one name the earlier."""
+        told, is_new = VesselName.objects.get_or_create(vessel=self, name=name, defaults={"first_seen_at": since})
+        if not is_new and since < told.first_seen_at:
+            told.first_seen_at = since
+            told.save(update_fields=["first_seen_at"])
+
+    def follow(self, user: AbstractBaseUser, on: bool) -> None:
+        """Give her ``user``'s star, or take it back."""
+        if on:
+            Follow.objects.get_or_create(user_id=user.pk, vessel=self)
+        else:
+            Follow.objects.filter(user_id=user.pk, vessel=self).delete()
+
 
 class Identifier(models.Model):
-    """What a vessel is recognised by: an IMO number, an MMSI, a call sign, or, within one source, her name.
-
-    A merge hands them to the vessel that stays, so that a refresh finds that one.
+    """What a vessel is recognised by beside what stands in her row: numbers and call signs that she had, those of a
+    vessel that was merged into her or that a person put right, and, where a source tells no more, her name.
     """
 
     class Kind(models.TextChoices):
@@ -79,7 +144,7 @@ class Identifier(models.Model):
 
 
 class VesselName(models.Model):
-    """A name that a vessel had, and since when."""
+    """A name of a vessel that had several, and since when."""
 
     vessel = models.ForeignKey(Vessel, on_delete=models.CASCADE, related_name="names")
     name = models.CharField(max_length=120)
@@ -93,12 +158,23 @@ class VesselName(models.Model):
         return self.name
 
 
+class FollowQuerySet(models.QuerySet["Follow"]):
+    def of(self, user: AbstractBaseUser | AnonymousUser) -> "FollowQuerySet":
+        """The stars that ``user`` gave; a stranger gave none."""
+        return self.filter(user_id=user.pk) if user.pk else self.none()
+
+    def vessel_ids(self) -> set[int]:
+        return set(self.values_list("vessel_id", flat=True))
+
+
 class Follow(models.Model):
     """A star that somebody gave to a vessel."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="follows")
     vessel = models.ForeignKey(Vessel, on_delete=models.CASCADE, related_name="followers")
     at = models.DateTimeField(auto_now_add=True)
+
+    objects = FollowQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "vessel"], name="follow_unique")]

@@ -1,0 +1,304 @@
+"""What a snapshot changes in one port, worked out before anything is written: rows, and the Changes that tell of it."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ports.matching import pair
+from ports.models import Berth, BerthName, Change, Port, PortCall, Refresh, Stay
+from ports.register import Register, chunks, upsert
+from ports.snapshot import OPEN, CallReport, Snapshot, Status, StayReport
+
+TOLD = ("eta", "etd", "ata", "atd", "pilot_ordered_at", "leaves_at", "agent", "previous_port", "next_port")
+"""The fields that a call takes over from its report as they are."""
+MOMENTS = ("eta", "etd", "ata", "atd")
+CLOSED_LATELY = 14
+"""So many days after it was seen last a call may still turn out to be what a report tells of."""
+
+
+@dataclass
+class Counts:
+    """What became of the calls of one port. A call counts once: as new, departed, gone or else changed."""
+
+    calls: int = 0
+    new: int = 0
+    changed: int = 0
+    departed: int = 0
+    gone: int = 0
+    fields: Counter[str] = field(default_factory=Counter)
+    unknown: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        return {**vars(self), "fields": dict(self.fields)}
+
+    @property
+    def is_nothing(self) -> bool:
+        return not (self.new or self.changed or self.departed or self.gone)
+
+
+class Ledger:
+    """The rows that some reports of one port make and change."""
+
+    def __init__(self, port: Port, snapshot: Snapshot, last_look: datetime | None, counts: Counts) -> None:
+        self.port, self.snapshot, self.at, self.last_look = port, snapshot, snapshot.at, last_look
+        self.counts = counts
+        self.changes: list[Change] = []
+        self._new: list[PortCall] = []
+        self._changed: list[PortCall] = []
+        self._stays: list[Stay] = []
+        self._dropped_stays: list[int] = []
+        self._berths = Berths(port, self.at)
+        self.matched: set[int] = set()
+        """The calls that a report was found to tell of."""
+
+    # --- reports --------------------------------------------------------------------------------------------
+
+    def take(self, reports: Sequence[CallReport], register: Register, known: Iterable[int]) -> None:
+        """Enter what ``reports`` say. ``known`` are the calls that stand in this answer as they did in the last."""
+        pairs = [(report, call, register.vessel_of(report.ship)) for report, call in self._keyed(reports)]
+        pairs += self._keyless([report for report in reports if not report.key], register, set(known))
+        stays = _stays_of([call for _, call, _ in pairs if call])
+        for report, call, vessel in pairs:
+            if call is None:
+                self._enter(report, vessel)
+            else:
+                self.matched.add(call.pk)
+                self._update(call, report, vessel, stays.get(call.pk, []))
+
+    def _keyed(self, reports: Sequence[CallReport]) -> list[tuple[CallReport, PortCall | None]]:
+        told = {report.key: report for report in reports if report.key}
+        stored: dict[str, PortCall] = {}
+        for chunk in chunks(told):
+            stored |= {call.key: call for call in self._calls().filter(key__in=chunk)}
+        return [(report, stored.get(key)) for key, report in told.items()]
+
+    def _keyless(
+        self, reports: Sequence[CallReport], register: Register, known: set[int]
+    ) -> list[tuple[CallReport, PortCall | None, Any]]:
+        by_vessel: dict[int, tuple[Any, list[CallReport]]] = {}
+        for report in reports:
+            vessel = register.vessel_of(report.ship)
+            by_vessel.setdefault(id(vessel), (vessel, []))[1].append(report)
+        stored = self._lately([vessel.pk for vessel, _ in by_vessel.values() if vessel.pk])
+        pairs: list[tuple[CallReport, PortCall | None, Any]] = []
+        for vessel, told in by_vessel.values():
+            calls = stored.get(vessel.pk, [])
+            is_in_port = any(call.pk in known and call.status == Status.IN_PORT for call in calls)
+            free = [call for call in calls if call.pk not in known]
+            one_visit = _at_one_time_in_port(told, is_in_port)
+            pairs += [(report, call, vessel) for report, call in pair(one_visit, free, self.last_look)]
+        return pairs
+
+    def _calls(self) -> Any:
+        return PortCall.objects.filter(port=self.port).select_related("vessel", "berth")
+
+    def _lately(self, vessels: list[int]) -> dict[int, list[PortCall]]:
+        """The calls of these vessels that are open, or were seen lately."""
+        since = self.at.timestamp() - CLOSED_LATELY * 86_400
+        found: dict[int, list[PortCall]] = {}
+        for chunk in chunks(vessels):
+            for call in self._calls().filter(vessel__in=chunk, key=""):
+                seen = call.last_seen_at
+                if seen is None or call.status in OPEN or seen.timestamp() >= since:
+                    found.setdefault(call.vessel_id, []).append(call)
+        return found
+
+    # --- calls ----------------------------------------------------------------------------------------------
+
+    def _enter(self, report: CallReport, vessel: Any) -> None:
+        call = PortCall(port=self.port, vessel=vessel, key=report.key, first_seen_at=self.at)
+        self._tell(call, report)
+        self._new.append(call)
+        self._stay(call, report, [], is_whole=True)
+        self._note(call, "status", "", report.status)
+        self.counts.new += 1
+
+    def _update(self, call: PortCall, report: CallReport, vessel: Any, stays: list[Stay]) -> None:
+        was = {name: getattr(call, name) for name in (*TOLD, "status", "berth")}
+        was_named = call.vessel.name
+        self._tell(call, report)
+        call.last_seen_at = None
+        is_planned = was["status"] == Status.EXPECTED
+        self._stay(call, report, stays, is_whole=self.snapshot.has_whole_stays or is_planned)
+        self._changed.append(call)
+        moved = self._note_moves(call, was)
+        if call.vessel_id != vessel.pk or was_named != vessel.name:
+            moved.append("vessel")
+            self._note(call, "vessel", was_named, vessel.name)
+            call.vessel = vessel
+        if call.status != was["status"] and call.status == Status.DEPARTED:
+            self.counts.departed += 1
+        elif moved:
+            self.counts.changed += 1
+            self.counts.fields.update(moved)
+
+    def _tell(self, call: PortCall, report: CallReport) -> None:
+        """Take over what the report says. A closed call keeps the moments of which its source speaks no more."""
+        for name in TOLD:
+            told = getattr(report, name)
+            if told or name in ("leaves_at", "pilot_ordered_at") or report.status == Status.EXPECTED:
+                setattr(call, name, told)
+        call.status, call.digest = report.status, report.digest
+        call.is_doubtful = _is_doubtful(call)
+
+    def _note_moves(self, call: PortCall, was: dict[str, Any]) -> list[str]:
+        """A Change for each field that moved; their names. An arrival or departure tells its own moment and berth."""
+        names = [name for name in ("status", *TOLD, "berth") if getattr(call, name) != was[name]]
+        if "status" in names:
+            names = [name for name in names if name in ("status", "eta", "etd") or (name == "berth" and was["berth"])]
+        for name in names:
+            self._note(call, name, was[name], getattr(call, name))
+        return names
+
+    def _note(self, call: PortCall, name: str, was: object, became: object) -> None:
+        self.changes.append(
+            Change(port=self.port, call=call, field=name, was=as_text(was), became=as_text(became), seen_at=self.at)
+        )
+
+    def lose(self, calls: Iterable[int]) -> None:
+        """Enter that these calls, which stood in the last answer, do not stand in this one."""
+        for chunk in chunks(calls):
+            for call in self._calls().filter(id__in=chunk):
+                if self.snapshot.missing and Status(call.status) not in self.snapshot.complete:
+                    continue  # the file that would tell of it was not there
+                if self._is_gone(call):
+                    self._note(call, "status", call.status, Status.GONE)
+                    call.status = Status.GONE
+                    self.counts.gone += 1
+                call.last_seen_at = self.last_look or self.at
+                self._changed.append(call)
+                if call.status not in OPEN:
+                    self._end_stays(call)
+
+    def _is_gone(self, call: PortCall) -> bool:
+        if call.status not in OPEN or Status(call.status) not in self.snapshot.complete:
+            return False
+        bounds = (self.snapshot.eta_from, self.snapshot.eta_to)
+        if bounds == (None, None):
+            return True
+        return call.eta is not None and all(
+            (bounds[0] is None or bounds[0] <= call.eta, bounds[1] is None or call.eta <= bounds[1])
+        )
+
+    # --- stays ----------------------------------------------------------------------------------------------
+
+    def _stay(self, call: PortCall, report: CallReport, stored: list[Stay], *, is_whole: bool) -> None:
+        """Bring the stays of ``call`` to what the report says, and say where she is."""
+        told = [(self._berths.berth(stay), stay) for stay in report.stays]
+        start = 0 if is_whole else len(stored) - _overlap(stored, [berth for berth, _ in told])
+        stays = stored[:start]
+        for position, (berth, report_of_it) in enumerate(told, start):
+            stay = stored[position] if position < len(stored) else Stay(call=call, position=position, berth=berth)
+            if stay.pk is None or stay.berth.key != berth.key:
+                stay.berth, stay.seen_from, stay.seen_until = berth, self.at, None
+            for name in MOMENTS:
+                setattr(stay, name, getattr(report_of_it, name) or (None if is_whole else getattr(stay, name)))
+            stays.append(stay)
+        self._dropped_stays += [stay.pk for stay in stored[len(stays) :]]
+        for stay in stays:
+            is_over = stay is not stays[-1] or call.status not in OPEN
+            stay.seen_until = (stay.seen_until or stay.atd or self.at) if is_over else None
+        self._stays += stays
+        if stays:
+            call.berth = _where(call, stays).berth
+
+    def _end_stays(self, call: PortCall) -> None:
+        for stay in call.stays.filter(seen_until=None):
+            stay.seen_until = stay.atd or self.at
+            self._stays.append(stay)
+
+    # --- writing --------------------------------------------------------------------------------------------
+
+    def save(self, refresh: Refresh | None) -> None:
+        """Write it all, the closed calls first: they make room for others of their vessels. Within a transaction."""
+        self._berths.save()
+        Stay.objects.filter(pk__in=self._dropped_stays).delete()
+        closed_first = sorted(self._changed, key=lambda call: call.status in OPEN)
+        PortCall.objects.bulk_create(closed_first, **upsert(PortCall))
+        PortCall.objects.bulk_create(self._new)
+        Stay.objects.bulk_create([stay for stay in self._stays if stay.pk], **upsert(Stay))
+        Stay.objects.bulk_create([stay for stay in self._stays if not stay.pk])
+        if self.port.loaded_at:  # that a first load found everything new is no news
+            for change in self.changes:
+                change.refresh = refresh
+            Change.objects.bulk_create(self.changes)
+
+
+class Berths:
+    """The berths of one port, found by their keys or made."""
+
+    def __init__(self, port: Port, at: datetime) -> None:
+        self.port, self.at = port, at
+        self._known = {berth.key: berth for berth in port.berths.all()}
+        self._new: list[Berth] = []
+        self._renamed: list[Berth] = []
+        self._names: list[BerthName] = []
+
+    def berth(self, told: StayReport) -> Berth:
+        key = told.key or plain(told.berth)
+        berth = self._known.get(key)
+        if berth is None:
+            berth = Berth(port=self.port, key=key, name=told.berth, area=told.area, kind=told.kind)
+            self._known[key] = berth
+            self._new.append(berth)
+        elif told.berth != berth.name:
+            self._rename(berth, told.berth)
+        return berth
+
+    def _rename(self, berth: Berth, name: str) -> None:
+        self._names += [BerthName(berth=berth, name=told, first_seen_at=self.at) for told in (berth.name, name)]
+        berth.name = name
+        self._renamed.append(berth)
+
+    def save(self) -> None:
+        Berth.objects.bulk_create(self._new)
+        Berth.objects.bulk_update([berth for berth in self._renamed if berth not in self._new], ["name"])
+        BerthName.objects.bulk_create(self._names, ignore_conflicts=True)
+
+
+def plain(name: str) -> str:
+    """A berth's name without what feeds write now so, now so: spaces, dots, dashes and case."""
+    return "".join(letter for letter in name.casefold() if letter.isalnum())[:120] or name[:120]
+
+
+def as_text(value: object) -> str:
+    """A field as a Change keeps it."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return str(value or "")[:160]
+
+
+def _stays_of(calls: Sequence[PortCall]) -> dict[int, list[Stay]]:
+    found: dict[int, list[Stay]] = {}
+    for chunk in chunks(call.pk for call in calls):
+        for stay in Stay.objects.filter(call__in=chunk).select_related("berth").order_by("position"):
+            found.setdefault(stay.call_id, []).append(stay)
+    return found
+
+
+def _overlap(stored: Sequence[Stay], berths: Sequence[Berth]) -> int:
+    """How many of the last stored stays are the first of those told."""
+    keys, had = [berth.key for berth in berths], [stay.berth.key for stay in stored]
+    return next(size for size in range(min(len(keys), len(had)), -1, -1) if had[len(had) - size :] == keys[:size])
+
+
+def _where(call: PortCall, stays: Sequence[Stay]) -> Stay:
+    """The stay that tells where she is, was last or will be first. One with an ETA alone is only planned."""
+    if call.status not in (Status.IN_PORT, Status.DEPARTED):
+        return stays[0]
+    had = [stay for stay in stays if stay.ata or stay.atd or not stay.eta]
+    return had[-1] if had else stays[-1]
+
+
+def _at_one_time_in_port(reports: Sequence[CallReport], is_in_port: bool) -> list[CallReport]:
+    """A vessel lies in a port once at a time: where a feed has her there twice, the later arrival counts."""
+    here = [report for report in reports if report.status == Status.IN_PORT]
+    latest = max(here, key=lambda report: report.ata.timestamp() if report.ata else 0.0, default=None)
+    return [report for report in reports if report.status != Status.IN_PORT or (report is latest and not is_in_port)]
+
+
+def _is_doubtful(call: PortCall) -> bool:
+    """Whether she left before she came."""
+    return bool((call.ata and call.atd and call.ata > call.atd) or (call.eta and call.etd and call.eta > call.etd))

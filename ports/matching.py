@@ -1,0 +1,99 @@
+"""Which stored call a report tells of, where the source gives its calls no number of their own. Pure.
+
+One open call for a vessel and port: a due row updates the expected call or opens the next one, an arrival turns it,
+a departure closes the one in port. An ETA says nothing about which call it is: it moves.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from ports.models import PortCall
+from ports.snapshot import CallReport, Status
+
+SAME_DEPARTURE = timedelta(hours=6)
+"""Departures of one vessel that lie closer together are one, put right."""
+EARLY = timedelta(hours=12)
+"""A vessel that left was expected this long after at most."""
+
+_ORDER = {Status.CANCELLED: 0, Status.DEPARTED: 1, Status.IN_PORT: 2, Status.EXPECTED: 3}
+
+Test = Callable[[CallReport, PortCall], bool]
+
+
+def pair(
+    reports: Sequence[CallReport], stored: Sequence[PortCall], last_look: datetime | None
+) -> list[tuple[CallReport, PortCall | None]]:
+    """The stored call of each report, None for a new one. All are of one vessel and port.
+
+    ``last_look`` is the moment of the last answer before: who was in port then and arrived later is on another visit.
+    """
+    free = sorted(stored, key=_when)
+    pairs: list[tuple[CallReport, PortCall | None]] = []
+    for report in sorted(reports, key=lambda report: _ORDER[report.status]):
+        found = _first(report, free, last_look)
+        if found:
+            free.remove(found)
+        pairs.append((report, found))
+    return pairs
+
+
+def _when(call: PortCall) -> tuple[float, int]:
+    moment = call.ata or call.eta or call.first_seen_at
+    return moment.timestamp(), call.pk
+
+
+def _first(report: CallReport, free: Sequence[PortCall], last_look: datetime | None) -> PortCall | None:
+    def is_same_visit(report: CallReport, call: PortCall) -> bool:
+        return not (report.ata and call.ata and last_look and report.ata > last_look >= call.ata)
+
+    tests: dict[Status, Sequence[Test]] = {
+        Status.EXPECTED: (_is(Status.EXPECTED), _was_expected),
+        Status.IN_PORT: (_arrived_then, _both(_is(Status.IN_PORT), is_same_visit), _is(Status.EXPECTED), _was_expected),
+        Status.DEPARTED: (
+            *(_left_then, _arrived_then, _both(_is(Status.IN_PORT), _could_leave), _left_about_then),
+            *(_both(_is(Status.EXPECTED), _could_leave), _both(_is(Status.GONE), _could_leave)),
+        ),
+        Status.CANCELLED: (_is(Status.CANCELLED), _is(Status.EXPECTED), _was_expected),
+    }
+    for test in tests[report.status]:
+        for call in free:
+            if test(report, call):
+                return call
+    return None
+
+
+def _is(status: Status) -> Test:
+    return lambda report, call: call.status == status
+
+
+def _both(one: Test, other: Test) -> Test:
+    return lambda report, call: one(report, call) and other(report, call)
+
+
+def _was_expected(report: CallReport, call: PortCall) -> bool:
+    """It was gone before she arrived, and is back."""
+    return call.status == Status.GONE and call.ata is None
+
+
+def _arrived_then(report: CallReport, call: PortCall) -> bool:
+    return report.ata is not None and report.ata == call.ata
+
+
+def _left_then(report: CallReport, call: PortCall) -> bool:
+    return report.atd is not None and report.atd == call.atd
+
+
+def _left_about_then(report: CallReport, call: PortCall) -> bool:
+    if call.status != Status.DEPARTED:
+        return False
+    left, known = report.atd or report.etd, call.atd or call.etd
+    return left is not None and known is not None and abs(left - known) <= SAME_DEPARTURE
+
+
+def _could_leave(report: CallReport, call: PortCall) -> bool:
+    """Whether she was there, or was due about then, when she left."""
+    if report.atd is None:
+        return True
+    if call.ata:
+        return call.ata <= report.atd
+    return call.eta is None or call.eta <= report.atd + EARLY

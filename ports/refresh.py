@@ -1,0 +1,300 @@
+"""One try at a Feed: fetch, read, compare with what is stored, write what differs, whole or not at all."""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import IntegrityError
+from django.utils import timezone
+
+from iotsite.database import writing
+from ports.ledger import Counts, Ledger
+from ports.models import Change, Feed, Port, Refresh
+from ports.register import Register
+from ports.snapshot import CallReport, Snapshot
+from ports.sources import SourceError
+
+SLICE = 500
+"""So many calls of a first load are written in one transaction: a switch of a relay never waits for long."""
+TRIES = 3
+"""So often a write begins anew because somebody merged or removed what it was about."""
+
+Progress = Callable[[int, int], None]
+"""Told how many calls of how many are done."""
+
+
+class RefreshError(Exception):
+    """Why there is no refresh now, in a sentence."""
+
+
+class FeedBusyError(RefreshError):
+    """Another process works at the feed."""
+
+
+class NotYetError(RefreshError):
+    """It is too early; ``until`` says for how long."""
+
+    def __init__(self, sentence: str, until: datetime) -> None:
+        super().__init__(sentence)
+        self.until = until
+
+
+@dataclass
+class Result:
+    """What became of one try."""
+
+    feed: Feed
+    outcome: Refresh.Outcome
+    took: timedelta
+    error: str = ""
+    counts: dict[str, Counts] = field(default_factory=dict)
+    """By UN/LOCODE."""
+    changes: list[Change] = field(default_factory=list)
+    missing: tuple[str, ...] = ()
+    """The files that were not there."""
+    refresh: Refresh | None = None
+    """The row; None for a dry run."""
+
+    @property
+    def is_whole(self) -> bool:
+        return self.outcome in (Refresh.Outcome.DONE, Refresh.Outcome.UNCHANGED)
+
+
+# --- asking -------------------------------------------------------------------------------------------------
+
+
+def refresh(
+    feed: Feed,
+    *,
+    force: bool = False,
+    save: Path | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Fetch ``feed`` and take over what it says of the ports that are on. RefreshError where that is not to be now.
+
+    ``force`` asks before the interval is over, but never before the publisher allows it. ``save`` is a folder for the
+    bytes that came, as they came.
+    """
+    from ports import fetch  # requests takes a tenth of a second to import, and only this process needs it
+
+    with _alone(feed):
+        feed.refresh_from_db()
+        at = timezone.now()
+        _wait_your_turn(feed, at, force=force)
+        work = Work(feed, at, is_dry=dry_run, progress=progress, ports=list(feed.ports.filter(is_enabled=True)))
+        source = feed.publisher
+        memory = feed.memory if source.is_timeless and all(port.loaded_at for port in work.ports) else {}
+        got = fetch.fetch(source.addresses(feed.name, at), {} if save else memory)
+        work.bytes = got.bytes
+        if save:
+            keep(got.files, save)
+        if got.retry_at and not dry_run:
+            Feed.objects.filter(pk=feed.pk).update(next_allowed_at=got.retry_at)
+        if got.is_unchanged:
+            return work.end(Refresh.Outcome.UNCHANGED)
+        errors = " ".join(got.errors.values())
+        if not got.files:
+            return work.end(Refresh.Outcome.FAILED, errors)
+        work.memory = {} if errors else got.memory
+        return work.apply(got.files, errors)
+
+
+def replay(
+    feed: Feed,
+    files: dict[str, bytes],
+    at: datetime,
+    *,
+    ports: Sequence[Port] | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Take over recorded ``files`` as if they had been fetched at ``at``, for these ports (all of the feed), on or off.
+
+    RefreshError where the feed has told of a later moment already: history is not written backwards.
+    """
+    with _alone(feed):
+        feed.refresh_from_db()
+        last = feed.last_good()
+        if last and at < last.as_of:
+            raise RefreshError(
+                f"{feed} has told of {last.as_of:%Y-%m-%d %H:%M} UTC already: an older answer changes nothing."
+            )
+        chosen = list(feed.ports.all()) if ports is None else list(ports)
+        return Work(feed, at, is_dry=dry_run, progress=progress, ports=chosen).apply(files)
+
+
+def keep(files: dict[str, bytes], folder: Path) -> None:
+    """Lay the bytes that were fetched into ``folder``, each under the name of its file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def next_at(feed: Feed) -> datetime:
+    """When ``feed`` may be asked next: an interval after it was asked last, and not before the publisher allows it."""
+    last = feed.last_refresh()
+    due = last.started_at + feed.interval if last else datetime.min.replace(tzinfo=timezone.get_default_timezone())
+    return max(due, feed.next_allowed_at) if feed.next_allowed_at else due
+
+
+def _wait_your_turn(feed: Feed, at: datetime, *, force: bool) -> None:
+    if feed.is_example:
+        raise RefreshError(f"{feed} is a recording: there is nothing to fetch.")
+    if feed.next_allowed_at and feed.next_allowed_at > at:
+        until = feed.next_allowed_at
+        raise NotYetError(f"{feed.publisher.publisher} asks us to wait until {until:%Y-%m-%d %H:%M} UTC.", until)
+    if not force and (until := next_at(feed)) > at:
+        raise NotYetError(f"{feed} was asked lately: the next time is {until:%H:%M} UTC; --force asks now.", until)
+
+
+@contextmanager
+def _alone(feed: Feed) -> Iterator[None]:
+    """Two at once for one feed exclude each other; the kernel ends it with the process."""
+    lock = os.open(settings.RUN_DIR / f"feed-{feed.pk}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise FeedBusyError(f"{feed} is being refreshed by another process.") from None
+    finally:
+        os.close(lock)
+
+
+# --- taking over --------------------------------------------------------------------------------------------
+
+
+class Work:
+    """The part of a try that begins with the bytes."""
+
+    def __init__(
+        self, feed: Feed, at: datetime, *, ports: Sequence[Port], is_dry: bool, progress: Progress | None
+    ) -> None:
+        self.feed, self.at, self.ports, self.is_dry = feed, at, ports, is_dry
+        self.progress = progress or (lambda done, of: None)
+        self.began = time.monotonic()
+        self.started_at = timezone.now()
+        self.bytes = 0
+        self.memory = feed.memory
+        self.counts: dict[str, Counts] = {}
+        self.changes: list[Change] = []
+        self.missing: tuple[str, ...] = ()
+        self.last_look = last.as_of if (last := feed.last_good()) else None
+
+    def apply(self, files: dict[str, bytes], errors: str = "") -> Result:
+        """Read ``files`` and take over what they say; ``errors`` tells of those that could not be got."""
+        try:
+            snapshot = self.feed.publisher.parse(files, self.at)
+        except SourceError as error:
+            return self.end(Refresh.Outcome.FAILED, " ".join(filter(None, (str(error), errors))))
+        self.missing = snapshot.missing
+        for attempt in range(TRIES):
+            try:
+                return self._take_over(snapshot, errors)
+            except IntegrityError as error:
+                if attempt == TRIES - 1:
+                    return self.end(Refresh.Outcome.FAILED, f"The database refused what the feed says: {error}.")
+        raise AssertionError
+
+    def _take_over(self, snapshot: Snapshot, errors: str) -> Result:
+        answers = [Answer(port, self._reports_of(port, snapshot)) for port in self.ports]
+        self.counts = {answer.port.locode: answer.counts for answer in answers}
+        for answer in answers:
+            answer.counts.unknown = sum(snapshot.unknown.values())
+            if answer.port.loaded_at is None and not self.is_dry:
+                self._load(answer, snapshot)
+        register = Register((report.ship for answer in answers for report in answer.news), self.feed.source, self.at)
+        ledgers = [self._entered(answer, snapshot, register) for answer in answers]
+        self.changes = [change for ledger in ledgers for change in ledger.changes]
+        is_new = any(not counts.is_nothing for counts in self.counts.values())
+        outcome = Refresh.Outcome.DONE if is_new else Refresh.Outcome.UNCHANGED
+        return self.end(Refresh.Outcome.PARTIAL if errors else outcome, errors, register, ledgers)
+
+    def _reports_of(self, port: Port, snapshot: Snapshot) -> list[CallReport]:
+        """What is told of ``port``. An example has a code of its own, and its recording the real port's."""
+        if port.is_example:
+            return list(snapshot.calls)
+        return [report for report in snapshot.calls if report.port == port.locode]
+
+    def _load(self, answer: "Answer", snapshot: Snapshot) -> None:
+        """The first load of a port, in slices: no list shows it before the last, and a killed one goes on."""
+        total = len(answer.news)
+        while answer.news:
+            part, answer.news = answer.news[:SLICE], answer.news[SLICE:]
+            register = Register((report.ship for report in part), self.feed.source, self.at)
+            ledger = Ledger(answer.port, snapshot, self.last_look, answer.counts)
+            ledger.take(part, register, answer.known)
+            answer.absent -= ledger.matched
+            with writing():
+                register.save()
+                ledger.save(None)
+            self.progress(total - len(answer.news), total)
+
+    def _entered(self, answer: "Answer", snapshot: Snapshot, register: Register) -> Ledger:
+        ledger = Ledger(answer.port, snapshot, self.last_look, answer.counts)
+        if answer.news:
+            ledger.take(answer.news, register, answer.known)
+        ledger.lose(answer.absent - ledger.matched)
+        return ledger
+
+    def end(
+        self,
+        outcome: Refresh.Outcome,
+        error: str = "",
+        register: Register | None = None,
+        ledgers: Sequence[Ledger] = (),
+    ) -> Result:
+        """Write what was entered, and the row of this try, in one transaction."""
+        if outcome == Refresh.Outcome.UNCHANGED and not self.counts:
+            self.counts = {port.locode: Counts(calls=port.calls.listed().count()) for port in self.ports}
+        row = Refresh(
+            feed=self.feed,
+            started_at=self.started_at,
+            as_of=self.at,
+            outcome=outcome,
+            counts={locode: counts.as_json() for locode, counts in self.counts.items()},
+            bytes=self.bytes,
+            error=error[:500],
+        )
+        if not self.is_dry:
+            with writing():
+                if register:
+                    register.save()
+                row.took = timedelta(seconds=time.monotonic() - self.began)
+                row.save()
+                for ledger in ledgers:
+                    ledger.save(row)
+                if row.is_good:
+                    self._note_success()
+        took = timedelta(seconds=time.monotonic() - self.began)
+        refresh = None if self.is_dry else row
+        return Result(self.feed, outcome, took, error, self.counts, self.changes, self.missing, refresh)
+
+    def _note_success(self) -> None:
+        """What a later try has to know, written only where it is news."""
+        if self.memory != self.feed.memory:
+            Feed.objects.filter(pk=self.feed.pk).update(memory=self.memory)
+        Port.objects.filter(pk__in=[port.pk for port in self.ports], loaded_at=None).update(
+            loaded_at=timezone.now(), seen_since=self.at
+        )
+
+
+class Answer:
+    """What an answer says of one port, beside what is stored of it."""
+
+    def __init__(self, port: Port, reports: Sequence[CallReport]) -> None:
+        self.port = port
+        self.counts = Counts(calls=len(reports))
+        listed = dict(port.calls.listed().values_list("digest", "id"))
+        told = {report.digest: report for report in reports}
+        self.news = [report for digest, report in told.items() if digest not in listed]
+        self.known = {call for digest, call in listed.items() if digest in told}
+        """The calls that stand there as they did before."""
+        self.absent = set(listed.values()) - self.known
+        """Those that do not; some of them are among the news."""
