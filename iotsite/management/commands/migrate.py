@@ -8,6 +8,6 @@ from iotsite import database
 
 
 class Command(migrate.Command):
-    def handle(self, *args: Any, **options: Any) -> Any:
-        database.path().touch(mode=0o600)
-        return super().handle(*args, **options)
+    def execute(self, *args: Any, **options: Any) -> Any:
+        database.path().touch(mode=0o600)  # before the checks: that of a JSONField asks the database
+        return super().execute(*args, **options)
