@@ -280,9 +280,10 @@ class Work:
         """What a later try has to know, written only where it is news."""
         if self.memory != self.feed.memory:
             Feed.objects.filter(pk=self.feed.pk).update(memory=self.memory)
-        Port.objects.filter(pk__in=[port.pk for port in self.ports], loaded_at=None).update(
-            loaded_at=timezone.now(), seen_since=self.at
-        )
+        for port in self.ports:
+            if port.loaded_at is None:
+                port.loaded_at, port.seen_since = timezone.now(), self.at
+                port.save(update_fields=["loaded_at", "seen_since"])
 
 
 class Answer:

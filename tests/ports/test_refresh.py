@@ -1,0 +1,340 @@
+"""What becomes of the lists when a feed tells something: seen from the outside, by its calls and their changes."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from ports.models import Change, PortCall, Refresh, Vessel
+from ports.refresh import FeedBusyError, RefreshError, _alone
+from ports.snapshot import CallReport, Ship, Status, StayReport, VesselType
+from tests.ports.told import Teller, call, hour, ship
+
+EXPECTED, IN_PORT, DEPARTED, GONE = Status.EXPECTED, Status.IN_PORT, Status.DEPARTED, Status.GONE
+OLD = call(IN_PORT, "OLD LADY", ata=hour(-500))
+
+
+def calls(name: str = "EVER GIVEN") -> list[PortCall]:
+    return list(PortCall.objects.filter(vessel__name=name).order_by("id"))
+
+
+def statuses(name: str = "EVER GIVEN") -> list[str]:
+    return [call.status for call in calls(name)]
+
+
+def moves(name: str = "EVER GIVEN") -> list[tuple[str, str, str]]:
+    changes = Change.objects.filter(call__vessel__name=name).order_by("id")
+    return [(change.field, change.was, change.became) for change in changes]
+
+
+# --- what is new, and what is not ---------------------------------------------------------------------------
+
+
+def test_a_first_load_is_no_news(feed: Teller) -> None:
+    result = feed.tell(call(eta=hour(20)), call(IN_PORT, "MOL TRIUMPH", ata=hour(-3)))
+    assert result.counts["XXAAA"].new == 2
+    assert not Change.objects.exists()
+    assert feed.feed.ports.get(locode="XXAAA").loaded_at
+
+
+def test_what_is_told_twice_writes_a_refresh_and_nothing_else(known: Teller) -> None:
+    told = [OLD, call(eta=hour(20), stays=(StayReport("Pier 1", eta=hour(20)),))]
+    known.tell(*told)
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        result = known.tell(*told)
+    written = [query["sql"] for query in queries if query["sql"].startswith(("INSERT", "UPDATE", "DELETE"))]
+    assert [sql.split()[2] for sql in written] == ['"ports_refresh"']
+    assert result.outcome == Refresh.Outcome.UNCHANGED
+    assert result.counts["XXAAA"].is_nothing
+
+
+def test_a_moved_eta_is_a_change_of_the_same_call(known: Teller) -> None:
+    known.tell(OLD, call(eta=hour(20)))
+    result = known.tell(OLD, call(eta=hour(23)))
+    assert statuses() == [EXPECTED]
+    assert moves()[1:] == [("eta", "2026-01-11T08:00:00Z", "2026-01-11T11:00:00Z")]
+    assert result.counts["XXAAA"].as_json() == {
+        **{"calls": 2, "new": 0, "changed": 1, "departed": 0, "gone": 0, "unknown": 0},
+        "fields": {"eta": 1},
+    }
+
+
+def test_a_call_is_followed_from_expected_to_departed(known: Teller) -> None:
+    known.tell(OLD, call(eta=hour(2)))
+    known.tell(OLD, call(IN_PORT, ata=hour(2.5)))
+    known.tell(OLD, call(DEPARTED, atd=hour(9)), at=10)
+    (one,) = calls()
+    assert (one.eta, one.ata, one.atd, one.status) == (hour(2), hour(2.5), hour(9), DEPARTED)
+    assert moves() == [("status", "", EXPECTED), ("status", EXPECTED, IN_PORT), ("status", IN_PORT, DEPARTED)]
+
+
+def test_a_dry_run_tells_what_would_change_and_writes_nothing(known: Teller) -> None:
+    result = known.tell(OLD, call(eta=hour(20)), dry_run=True)
+    assert [str(change) for change in result.changes] == ["EVER GIVEN at Alpha: status none → expected"]
+    assert result.refresh is None
+    assert not calls()
+    assert Refresh.objects.count() == 1
+
+
+# --- one ship, several calls --------------------------------------------------------------------------------
+
+
+def test_a_ship_that_left_and_is_due_again_has_two_calls(known: Teller) -> None:
+    known.tell(OLD, call(IN_PORT, ata=hour(-5)))
+    known.tell(OLD, call(DEPARTED, ata=hour(-5), atd=hour(1.5)), call(eta=hour(30)))
+    assert statuses() == [DEPARTED, EXPECTED]
+
+
+def test_a_ship_that_is_in_port_and_due_again_has_two_calls(known: Teller) -> None:
+    known.tell(OLD, call(eta=hour(1)))
+    known.tell(OLD, call(IN_PORT, ata=hour(1)), call(eta=hour(40)))
+    assert statuses() == [IN_PORT, EXPECTED]
+
+
+def test_a_ship_that_left_and_came_back_between_two_looks_has_two_calls(known: Teller) -> None:
+    known.tell(OLD, call(IN_PORT, ata=hour(-5)))
+    known.tell(OLD, call(DEPARTED, atd=hour(5)), call(IN_PORT, ata=hour(9)), at=10)
+    assert statuses() == [DEPARTED, IN_PORT]
+
+
+def test_an_arrival_after_the_last_look_is_another_visit(known: Teller) -> None:
+    """Nobody saw her leave: the old call is gone from the feed, never departed."""
+    known.tell(OLD, call(IN_PORT, ata=hour(-5)))
+    known.tell(OLD, call(IN_PORT, ata=hour(20)), at=24)
+    assert statuses() == [GONE, IN_PORT]
+
+
+def test_an_arrival_that_is_put_right_is_the_same_visit(known: Teller) -> None:
+    known.tell(OLD, call(IN_PORT, ata=hour(-5)))
+    known.tell(OLD, call(IN_PORT, ata=hour(-6)))
+    assert statuses() == [IN_PORT]
+    assert moves()[1:] == [("ata", "2026-01-10T07:00:00Z", "2026-01-10T06:00:00Z")]
+
+
+def test_a_departure_that_is_told_for_long_is_one(known: Teller) -> None:
+    known.tell(OLD, call(IN_PORT, ata=hour(-5)))
+    for _ in range(3):
+        known.tell(OLD, call(DEPARTED, atd=hour(1.5)))
+    known.tell(OLD, call(DEPARTED, atd=hour(1.7)))
+    known.tell(OLD)
+    assert statuses() == [DEPARTED]
+
+
+def test_a_ship_told_in_port_twice_lies_there_once(known: Teller) -> None:
+    known.tell(OLD, call(IN_PORT, ata=hour(-9), agent="one"), call(IN_PORT, ata=hour(-2), agent="other"))
+    assert [(call.ata, call.agent) for call in calls()] == [(hour(-2), "other")]
+
+
+def test_two_ships_of_one_name_stay_two(known: Teller) -> None:
+    one, other = ship("YUNNAN", call_sign="9V9911"), ship("YUNNAN", call_sign="VROI7")
+    known.tell(OLD, call(ship=one, eta=hour(9)), call(ship=other, eta=hour(19)))
+    known.tell(OLD, call(ship=one, eta=hour(10)), call(ship=other, eta=hour(19)))
+    assert [(call.vessel.call_sign, call.eta) for call in calls("YUNNAN")] == [
+        ("9V9911", hour(10)),
+        ("VROI7", hour(19)),
+    ]
+
+
+def test_two_calls_of_a_source_that_numbers_them_are_kept_apart(known: Teller) -> None:
+    known.tell(OLD, call(key="1", eta=hour(9)), call(key="2", eta=hour(99)))
+    known.tell(OLD, call(key="1", eta=hour(9)), call(key="2", eta=hour(98)))
+    assert [(call.key, call.eta) for call in calls()] == [("1", hour(9)), ("2", hour(98))]
+
+
+# --- absence ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [EXPECTED, IN_PORT])
+def test_a_ship_that_vanishes_is_gone_from_the_feed_and_never_departed(known: Teller, status: Status) -> None:
+    known.tell(OLD, call(status, ata=hour(-1) if status == IN_PORT else None))
+    result = known.tell(OLD)
+    assert statuses() == [GONE]
+    assert calls()[0].last_seen_at == hour(1)
+    assert result.counts["XXAAA"].gone == 1
+
+
+def test_a_ship_that_vanished_and_is_back_is_the_same_call(known: Teller) -> None:
+    known.tell(OLD, call(eta=hour(30)))
+    known.tell(OLD)
+    known.tell(OLD, call(eta=hour(31)))
+    assert statuses() == [EXPECTED]
+    assert calls()[0].last_seen_at is None
+
+
+def test_absence_says_nothing_where_the_feed_is_not_complete(known: Teller) -> None:
+    known.tell(OLD, call(eta=hour(30)))
+    known.tell(OLD, complete=frozenset({IN_PORT}))
+    assert statuses() == [EXPECTED]
+
+
+def test_absence_says_nothing_outside_the_etas_that_were_asked_for(known: Teller) -> None:
+    known.tell(OLD, call(eta=hour(30)), call(name="MOL TRIUMPH", eta=hour(90)))
+    known.tell(OLD, eta_to=hour(48), eta_from=hour(0))
+    assert (statuses(), statuses("MOL TRIUMPH")) == ([GONE], [EXPECTED])
+
+
+def test_a_file_that_was_not_there_says_nothing(known: Teller) -> None:
+    known.tell(OLD, call(eta=hour(30)))
+    known.tell(OLD, complete=frozenset({IN_PORT}), missing=("due",))
+    result = known.tell(OLD, call(eta=hour(30)))
+    assert result.counts["XXAAA"].is_nothing
+
+
+def test_a_departure_that_is_told_no_more_stays_a_departure(known: Teller) -> None:
+    known.tell(OLD, call(IN_PORT, ata=hour(-5)))
+    known.tell(OLD, call(DEPARTED, atd=hour(1.5)))
+    result = known.tell(OLD)
+    assert statuses() == [DEPARTED]
+    assert result.counts["XXAAA"].is_nothing
+
+
+# --- berths -------------------------------------------------------------------------------------------------
+
+
+def at(*berths: str) -> dict[str, object]:
+    return {"stays": tuple(StayReport(berth) for berth in berths)}
+
+
+def test_a_ship_that_moves_keeps_the_berths_she_had(known: Teller) -> None:
+    known.tell(OLD, call(IN_PORT, ata=hour(-5), **at("Anchorage 1")))
+    known.tell(OLD, call(IN_PORT, ata=hour(-5), **at("Pier 7")))
+    known.tell(OLD, call(IN_PORT, ata=hour(-5), **at("Anchorage 1", "Pier 7")))
+    (one,) = calls()
+    assert [(stay.berth.name, stay.seen_until) for stay in one.stays.all()] == [
+        ("Anchorage 1", hour(2)),
+        ("Pier 7", None),
+    ]
+    assert one.berth
+    assert one.berth.name == "Pier 7"
+    assert moves()[1:] == [("berth", "Anchorage 1", "Pier 7")]
+
+
+def test_another_spelling_of_a_berth_is_the_same_berth(known: Teller) -> None:
+    known.tell(OLD, call(IN_PORT, ata=hour(-5), **at("BERTH NO. 19 (TERMINAL 9)")))
+    known.tell(OLD, call(IN_PORT, ata=hour(-5), **at("BERTH NO.19 (TERMINAL9)")))
+    (one,) = calls()
+    assert moves()[1:] == []
+    assert one.berth
+    assert [known.name for known in one.berth.names.all()] == ["BERTH NO. 19 (TERMINAL 9)", "BERTH NO.19 (TERMINAL9)"]
+
+
+def test_planned_stays_are_replaced_by_what_came(known: Teller) -> None:
+    known.tell(OLD, call(eta=hour(3), **at("Pier 1")))
+    known.tell(OLD, call(IN_PORT, ata=hour(2), **at("Pier 2")))
+    assert [stay.berth.name for stay in calls()[0].stays.all()] == ["Pier 2"]
+
+
+def test_stays_end_when_the_ship_leaves(known: Teller) -> None:
+    known.tell(OLD, call(IN_PORT, ata=hour(-5), **at("Pier 1")))
+    known.tell(OLD, call(DEPARTED, atd=hour(1.5)))
+    assert calls()[0].stays.get().seen_until == hour(2)
+
+
+# --- vessels ------------------------------------------------------------------------------------------------
+
+IMO = "9811000"
+
+
+def test_an_imo_number_that_comes_later_is_the_same_ship(known: Teller) -> None:
+    known.tell(OLD, call(ship=ship(call_sign="H3RC")))
+    known.tell(OLD, call(IN_PORT, ship=ship(call_sign="H3RC", imo=IMO), ata=hour(1.5)))
+    assert [(vessel.imo, vessel.call_sign) for vessel in Vessel.objects.filter(name="EVER GIVEN")] == [(IMO, "H3RC")]
+    assert statuses() == [IN_PORT]
+
+
+def test_a_ship_that_changes_her_name_is_the_same_ship(known: Teller) -> None:
+    known.tell(OLD, call(ship=Ship("OLD NAME", imo=IMO)))
+    known.tell(OLD, call(ship=Ship("NEW NAME", imo=IMO)))
+    vessel = Vessel.objects.get(imo=IMO)
+    assert [name.name for name in vessel.names.all()] == ["OLD NAME", "NEW NAME"]
+    assert moves("NEW NAME")[-1] == ("vessel", "OLD NAME", "NEW NAME")
+
+
+def test_a_ship_that_changes_her_call_sign_is_found_by_the_old_one_too(known: Teller) -> None:
+    known.tell(OLD, call(ship=ship(call_sign="OLD1", imo=IMO), eta=hour(50)))
+    known.tell(OLD, call(ship=ship(call_sign="NEW1", imo=IMO), eta=hour(50)))
+    known.tell(OLD, call(ship=ship(call_sign="OLD1"), eta=hour(51)))
+    assert Vessel.objects.filter(name="EVER GIVEN").count() == 1
+    assert statuses() == [EXPECTED]
+
+
+def test_a_call_sign_that_another_ship_has_now_does_not_make_the_two_one(known: Teller) -> None:
+    known.tell(OLD, call(ship=ship("FIRST", call_sign="SAME", imo=IMO), eta=hour(50)))
+    known.tell(
+        *(OLD, call(ship=ship("FIRST", call_sign="SAME", imo=IMO), eta=hour(50))),
+        call(ship=ship("SECOND", call_sign="SAME", imo="9074729"), eta=hour(60)),
+    )
+    assert sorted(Vessel.objects.exclude(name="OLD LADY").values_list("name", "imo")) == [
+        ("FIRST", IMO),
+        ("SECOND", "9074729"),
+    ]
+
+
+def test_what_a_person_put_right_stays(known: Teller) -> None:
+    known.tell(OLD, call(ship=ship(flag="PA")))
+    Vessel.objects.filter(name="EVER GIVEN").update(flag="HK", corrected=["flag"])
+    known.tell(OLD, call(ship=ship(flag="LR")))
+    assert Vessel.objects.get(name="EVER GIVEN").flag == "HK"
+
+
+def test_a_ship_without_any_number_is_known_by_her_name(known: Teller) -> None:
+    nameless = Ship("Ferry 7")
+    known.tell(OLD, call(ship=nameless, eta=hour(5)))
+    known.tell(OLD, call(ship=nameless, eta=hour(6)))
+    assert Vessel.objects.filter(name="Ferry 7").count() == 1
+
+
+def test_a_type_that_comes_later_is_taken_over(known: Teller) -> None:
+    known.tell(OLD, call(eta=hour(5)))
+    known.tell(OLD, call(ship=ship(type=VesselType.CONTAINER, source_type="CONTAINER"), eta=hour(5)))
+    assert Vessel.objects.get(name="EVER GIVEN").type == VesselType.CONTAINER
+
+
+def test_one_ship_leaves_a_port_for_another_of_the_same_feed(known: Teller) -> None:
+    known.tell(OLD, call(IN_PORT, ata=hour(-5)))
+    known.tell(OLD, call(DEPARTED, atd=hour(1.5)), call(port="XXBBB", eta=hour(9)), call("expected", "NEW", "XXBBB"))
+    assert {(call.port.locode, call.status) for call in calls()} == {("XXAAA", DEPARTED), ("XXBBB", EXPECTED)}
+    assert Vessel.objects.filter(name="EVER GIVEN").count() == 1
+
+
+# --- what goes wrong ----------------------------------------------------------------------------------------
+
+
+def test_an_answer_that_cannot_be_read_leaves_the_list_as_it_was(known: Teller) -> None:
+    from ports.refresh import replay
+
+    result = replay(known.feed, {"told": b"<html>"}, hour(5))
+    assert (result.outcome, result.error) == (Refresh.Outcome.FAILED, "told: this cannot be read.")
+    assert [call.status for call in PortCall.objects.all()] == [IN_PORT]
+    assert known.feed.last_good() != known.feed.last_refresh()
+
+
+def test_an_older_answer_is_refused(known: Teller) -> None:
+    known.tell(OLD, at=5)
+    with pytest.raises(RefreshError, match="has told of 2026-01-10 17:00 UTC already"):
+        known.tell(OLD, at=4)
+
+
+def test_two_at_once_exclude_each_other(known: Teller) -> None:
+    with _alone(known.feed), pytest.raises(FeedBusyError, match="is being refreshed by another process"):
+        known.tell(OLD)
+
+
+def test_moments_out_of_order_are_marked_doubtful(known: Teller) -> None:
+    known.tell(OLD, call(DEPARTED, ata=hour(1), atd=hour(0)))
+    assert calls()[0].is_doubtful
+
+
+def test_long_agents_and_names_are_cut_nowhere_but_at_the_source(known: Teller) -> None:
+    known.tell(OLD, call(agent="A" * 120, previous_port="B" * 120, eta=hour(1)))
+    known.tell(OLD, call(agent="C" * 120, previous_port="B" * 120, eta=hour(1)))
+    assert moves()[-1] == ("agent", "A" * 120, "C" * 120)
+
+
+def test_a_call_report_has_one_digest_in_every_process() -> None:
+    report: CallReport = call(eta=hour(1) + timedelta(microseconds=1), stays=(StayReport("Pier 1", eta=hour(1)),))
+    assert report.digest == call(eta=report.eta, stays=(StayReport("Pier " + "1", eta=hour(1)),)).digest
+    assert report.digest != call(eta=hour(1), stays=(StayReport("Pier 1", eta=hour(1)),)).digest
