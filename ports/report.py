@@ -1,0 +1,77 @@
+"""What a refresh did, in lines for a terminal or a log and as JSON."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from ports.ledger import Counts
+from ports.models import Change
+from ports.refresh import Result
+from ports.snapshot import Status
+
+MOMENTS = {"eta", "etd", "ata", "atd", "leaves_at", "pilot_ordered_at"}
+
+
+def line(port: str, result: Result) -> str:
+    """``HKHKG mardep: 213 calls: 12 new, 31 changed (9 ETA, 4 berth), 8 departed, 3 gone from the feed, 0.41 s``"""
+    counts = result.counts.get(port)
+    if counts is None:
+        return f"{port} {result.feed.source}: nothing is told of it, {_seconds(result)}"
+    parts = [f"{counts.new:,} new", f"{counts.changed:,} changed{_fields(counts)}"]
+    parts += [f"{number:,} {word}" for number, word in _others(counts) if number]
+    if result.missing:
+        parts.append(f"without {' and '.join(result.missing)}")
+    calls = f"{counts.calls:,} call{'' if counts.calls == 1 else 's'}"
+    return f"{port} {result.feed.source}: {calls}: {', '.join(parts)}, {_seconds(result)}"
+
+
+def trouble(result: Result) -> str:
+    """What went wrong, in a line; empty where nothing did."""
+    return f"{result.outcome.label}: {result.error}" if result.error else ""
+
+
+def _others(counts: Counts) -> list[tuple[int, str]]:
+    unknown = "unknown code" if counts.unknown == 1 else "unknown codes"
+    return [(counts.departed, "departed"), (counts.gone, "gone from the feed"), (counts.unknown, unknown)]
+
+
+def _fields(counts: Counts) -> str:
+    named = [f"{number:,} {Change.Field(field).label}" for field, number in counts.fields.most_common()]
+    return f" ({', '.join(named)})" if named else ""
+
+
+def _seconds(result: Result) -> str:
+    return f"{result.took.total_seconds():.2f} s"
+
+
+def item(port: str, result: Result) -> dict[str, Any]:
+    """The same for programs."""
+    counts = result.counts.get(port)
+    return {
+        "port": port,
+        "source": result.feed.source,
+        "outcome": result.outcome.value,
+        "error": result.error,
+        "missing": list(result.missing),
+        "took": round(result.took.total_seconds(), 3),
+        **((counts or Counts()).as_json()),
+    }
+
+
+def differences(result: Result) -> Iterator[str]:
+    """One line for each call and field that moved, with moments in the zone of its port."""
+    for change in result.changes:
+        start = f"{change.port.locode} {change.call.vessel}"
+        if change.field == Change.Field.STATUS and not change.was:
+            yield f"{start}: new, {change.call.get_status_display()}"
+        else:
+            was, became = (_shown(change, text) for text in (change.was, change.became))
+            yield f"{start}: {change.get_field_display()} {was} → {became}"
+
+
+def _shown(change: Change, text: str) -> str:
+    if change.field in MOMENTS and text:
+        return f"{datetime.fromisoformat(text).astimezone(change.port.tzinfo):%Y-%m-%d %H:%M}"
+    if change.field == Change.Field.STATUS and text:
+        return Status(text).label
+    return text or "none"
