@@ -36,7 +36,9 @@ INTERLOCKED = ("Awning out", "Awning in")
 
 
 class Command(BaseCommand):
-    help = "Migrate; where there is no user, make one and say its password; where there is no board, make one."
+    help = (
+        "Migrate; make a board where there is none, and for a try-out an example port; make a user, say the password."
+    )
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -64,11 +66,26 @@ class Command(BaseCommand):
         elif gpio.find_chip() is None:
             self.stdout.write("No GPIO header found: using a simulated board. Nothing is switched for real.")
             _make_simulated()
+            self._load_example()
         else:
             header = gpio.find_header(settings.RUN_DIR)
             board = Board(name="Raspberry Pi", driver=Board.Driver.GPIO, header=header)
             board.save_edited(by=None, via=Event.Via.COMMAND_LINE)
             self.stdout.write(f"GPIO header {header} found. It has no relay yet: the page /setup/ leads to the first.")
+
+    def _load_example(self) -> None:
+        """A port to try, at the very first run only: whoever removed it is not asked again."""
+        if User.objects.exists():
+            return
+        from ports import example  # only now: later starts do without all it needs
+        from ports.refresh import RefreshError
+
+        try:
+            port = example.load()
+        except (RefreshError, OSError) as error:
+            self.stdout.write(f"The example port cannot be loaded: {error}")
+        else:
+            self.stdout.write(f"Example port: {port.name}, recorded on {port.now.astimezone(port.tzinfo):%-d %B %Y}.")
 
 
 def _refuse_newer_data() -> None:
