@@ -13,7 +13,7 @@ from iotsite import settings
 from relays.runfiles import BoardFiles
 
 DEATHS, WITHIN = 5, 60.0
-"""A controller that ends so often within so many seconds is given up."""
+"""A controller, or what keeps the ports fresh, that ends so often within so many seconds is given up."""
 PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0)
 """Seconds before a child is started again, by how often it ended lately."""
 LAST_RESORT = 10.0
@@ -75,6 +75,11 @@ class Child:
     @property
     def dies_too_often(self) -> bool:
         return len(self.deaths) == DEATHS and self.deaths[-1] - self.deaths[0] < WITHIN
+
+    def forgive(self) -> None:
+        """Forget how often it ended."""
+        self.is_given_up = False
+        self.deaths.clear()
 
     def start(self) -> None:
         try:

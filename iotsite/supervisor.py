@@ -1,4 +1,5 @@
-"""What script/server runs: the web server and one controller for each enabled board, kept alive until Ctrl-C.
+"""What script/server runs, kept alive until Ctrl-C: the web server, one controller for each enabled board, and what
+keeps the ports fresh where some are on.
 
 No Django, little more than the standard library: it outlives all the others, and nothing of theirs can take it down.
 """
@@ -17,6 +18,7 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from iotsite import settings
 from iotsite.child import DEATHS, Child, say, spawn
@@ -39,7 +41,7 @@ class CannotStartError(Exception):
 
 
 class Supervisor:
-    """Keeps the children running that shall run: web, and a controller for each enabled board."""
+    """Keeps the children running that shall run: web, a controller for each enabled board, ships for ports."""
 
     def __init__(self, host: str, port: int, addresses: list[str]) -> None:
         self.port = port
@@ -47,6 +49,7 @@ class Supervisor:
         """This machine's own in its network, where the site is open to it."""
         self.web = Child("The web server", web_command(host, port))
         self.controllers: dict[int, Child] = {}
+        self.ships = Child("The refresh of ships", [*MANAGE, "refresh_ships", "--watch"], is_wanted=False)
         self.database: tuple[int, int] | None = None
         self.has_terminal = os.isatty(0)
         self.is_ending = False
@@ -54,11 +57,11 @@ class Supervisor:
         self.is_announced = False
         self.patient_until = 0.0
         self.look_at = 0.0
-        """When to look at the boards next."""
+        """When to look at the boards and ports next."""
 
     @property
     def children(self) -> list[Child]:
-        return [self.web, *self.controllers.values()]
+        return [self.web, *self.controllers.values(), self.ships]
 
     def run(self) -> int:
         """Run the site until a signal ends it; the exit status."""
@@ -97,16 +100,17 @@ class Supervisor:
         return heard.si_signo
 
     def _upgrade(self) -> None:
-        """Go over to the code that lies here now: migrate, let the controllers come back anew, restart web."""
+        """Go over to the code that lies here now: migrate, let the controllers come back anew, restart the others."""
         if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
             return  # nohup
         say("Starting anew with what is installed now.")
         if not self._first_run():
             return
         self.web.end()
+        self.ships.end()
+        self.ships.forgive()
         for controller in self.controllers.values():
-            controller.is_given_up = False
-            controller.deaths.clear()
+            controller.forgive()
             if controller.process:
                 controller.process.send_signal(signal.SIGHUP)
 
@@ -124,7 +128,7 @@ class Supervisor:
         """Look after every child once."""
         now = time.monotonic()
         if now >= self.look_at:
-            self._look_at_boards()
+            self._look()
             self.look_at = now + LOOK_EVERY
         for child in self.children:
             if child.has_ended(now):
@@ -132,11 +136,24 @@ class Supervisor:
             if child.is_due and now >= child.start_at:
                 child.start()
 
-    def _look_at_boards(self) -> None:
+    def _look(self) -> None:
+        """See in the database what shall run."""
+        boards, ports = enabled_boards(), has_ports_on()
+        if self.database != _identity(DATABASE):
+            return  # deleted or replaced: what another file says is not about what runs here
+        if boards is not None:
+            self._serve(boards)
+        if ports is not None:
+            self._keep_fresh(ports)
+
+    def _keep_fresh(self, has_ports_on: bool) -> None:
+        self.ships.is_wanted = has_ports_on
+        if not has_ports_on:
+            self.ships.end()
+            self.ships.forgive()
+
+    def _serve(self, boards: dict[int, str]) -> None:
         """One controller for each enabled board, and none for any other."""
-        boards = enabled_boards()
-        if boards is None or self.database != _identity(DATABASE):
-            return  # deleted or replaced: what another file says is not about the boards that run here
         for number, name in boards.items():
             files = BoardFiles(settings.RUN_DIR, number)
             controller = self.controllers.setdefault(number, Child("", [], files=files))
@@ -152,10 +169,11 @@ class Supervisor:
     def _ended(self, child: Child, how: str) -> None:
         if not how:
             return
-        if child.files and child.dies_too_often:
+        if child is not self.web and child.dies_too_often:
             child.is_given_up = self.has_failed = True
             say(f"{child.name} ended {DEATHS} times within a minute ({how}): it is not started again.")
-            switch_off(child.files)
+            if child.files:
+                switch_off(child.files)
             say("Mend what stands above, then end this with Ctrl-C and start it again.")
         elif child.is_due and not self.is_ending:
             say(f"{child.name} ended ({how}): starting it again.")
@@ -210,10 +228,21 @@ def web_command(host: str, port: int) -> list[str]:
 
 def enabled_boards() -> dict[int, str] | None:
     """The enabled boards by number; None where the database does not answer."""
+    rows = _ask("SELECT id, name FROM relays_board WHERE is_enabled ORDER BY id")
+    return None if rows is None else dict(rows)
+
+
+def has_ports_on() -> bool | None:
+    """Whether somebody turned a port on; an example is never fetched. None where the database does not answer."""
+    rows = _ask("SELECT EXISTS (SELECT * FROM ports_port WHERE is_enabled AND NOT is_example)")
+    return None if rows is None else bool(rows[0][0])
+
+
+def _ask(query: str) -> list[Any] | None:
     try:
         with closing(sqlite3.connect(f"{DATABASE.as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
             connection.execute("PRAGMA wal_autocheckpoint=0")
-            return dict(connection.execute("SELECT id, name FROM relays_board WHERE is_enabled ORDER BY id"))
+            return connection.execute(query).fetchall()
     except sqlite3.Error:
         return None
 
