@@ -11,17 +11,9 @@ from django.utils import timezone
 from ports.identity import is_imo
 from ports.snapshot import VesselType
 
-
 NUMBERS = ("imo", "mmsi", "call_sign")
 CORRECTABLE = ("name", *NUMBERS, "flag", "type")
 """What a person may put right."""
-
-
-class VesselQuerySet(models.QuerySet["Vessel"]):
-    def search(self, text: str) -> "VesselQuerySet":
-        """Those with ``text`` in their name, or as their number."""
-        words = text.strip()
-        return self.filter(Q(name__icontains=words) | Q(imo=words) | Q(mmsi=words) | Q(call_sign=words.upper()))
 
 
 class Vessel(models.Model):
@@ -37,8 +29,6 @@ class Vessel(models.Model):
     first_seen_at = models.DateTimeField(editable=False)
     corrected = models.JSONField(default=list, blank=True, editable=False)
     """The fields that somebody put right by hand, which no refresh changes."""
-
-    objects = VesselQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
@@ -97,7 +87,8 @@ class Vessel(models.Model):
         with transaction.atomic():
             self.corrected = []
             self.save(update_fields=["corrected"])
-            self.calls.listed().update(digest=0)  # no report has it, so that the next one is read anew
+            # A number that no report has, and each its own, so that what is told next is read anew.
+            self.calls.listed().update(digest=-models.F("id"))
 
     def be_known_by(self, kind: str, value: str, source: str = "") -> None:
         """Let a report that tells this be about her, also where her own row says otherwise."""
