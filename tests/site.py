@@ -126,6 +126,7 @@ class Site:
         with closing(sqlite3.connect(self.data_dir / "db.sqlite3", timeout=10, isolation_level=None)) as connection:
             connection.execute("PRAGMA wal_autocheckpoint=0")
             connection.row_factory = sqlite3.Row
+            connection.create_function("REGEXP", 2, lambda pattern, text: re.search(pattern, text) is not None)
             yield connection
 
     def relay(self, slug: str) -> dict[str, Any]:
