@@ -119,6 +119,8 @@ class Digitraffic(Source):
         if isinstance(answer, list):
             rows = _here(_records(answer, file, _VISIT), "portOfCall", port, file, unknown)
             _check_moments(rows, file)
+            for row in rows:
+                _count_status(row, unknown)
             return Snapshot(at=at, calls=_told(rows, "visitId", _visit, unknown), unknown=unknown)
         told = answer.get("portCalls") if isinstance(answer, dict) else None
         if not isinstance(told, list):
@@ -210,7 +212,7 @@ def _check_moments(records: list[Record], file: str) -> None:
         told = [record[field] for record in records if record.get(field)]
         unread = [moment for moment in told if not _moment(moment)]
         if len(unread) * 2 > len(told):
-            raise SourceError(f"{file} writes “{field}” in a way that cannot be read: “{clean(unread[0], 40)}”.")
+            raise SourceError(f"{file} writes “{field}” in a way that cannot be read: “{clean(str(unread[0]), 40)}”.")
 
 
 def _here(records: list[Record], field: str, port: str, file: str, unknown: dict[str, int]) -> list[Record]:
@@ -315,7 +317,7 @@ def _stay(area: Record) -> StayReport | None:
         return None
     return StayReport(
         name,
-        key="/".join(filter(None, (area_code, berth_code))) if berth_code or not berth_name else "",
+        key="/".join(filter(None, (area_code[:40], berth_code[:40]))) if berth_code or not berth_name else "",
         area=area_name,
         kind=_kind(f"{area_name} {berth_name}"),
         eta=_moment(area.get("eta")),
@@ -356,7 +358,14 @@ def _agent(call: Record) -> str:
 # --- visits -------------------------------------------------------------------------------------------------
 
 
+def _count_status(visit: Record, unknown: dict[str, int]) -> None:
+    word = clean(visit.get("status"), 40)
+    if word.casefold() not in _STATUSES:
+        _count(unknown, f"status {word}" if word else "no status")
+
+
 def _visit(visit: Record, key: str) -> CallReport:
+    """Her name may be missing: then she is known by her IMO number alone."""
     imo = identity.imo(visit.get("vesselId"))
     word = clean(visit.get("status")).casefold()
     return CallReport(
