@@ -168,6 +168,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"discretion": {"()": "iotsite.discretion.DiscretionFilter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["discretion"]}},
     "root": {"handlers": ["stderr"], "level": env("LOG_LEVEL")},
 }
