@@ -13,12 +13,11 @@ from ports import identity
 from ports.snapshot import BerthKind, CallReport, Ship, Snapshot, Status, StayReport, VesselType
 from ports.sources import Address, KnownPort, Source, SourceError, countries, xml_rows
 from ports.sources.text import clean
+from ports.sources.visits import Row, Visit, Word, join, meet, or_last
 
 PORT = KnownPort("HKHKG", "Hong Kong", "HK", "Asia/Hong_Kong", 22.3, 114.1667)
 _ZONE = ZoneInfo(PORT.zone)
 _BASE = "https://www.mardep.gov.hk/e_files/en/opendata/"
-
-Row = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +67,6 @@ _AFLOAT = re.compile(r"ANCHORAGE|\bBUOY\b|TYPHOON SHELTER|\b(?:BAY|CHANNEL|ISLAN
 _PILOTS = re.compile(r"\bPILOT (?:BOARDING|STATION)\b")
 _NOBODY = {"UNKNOWN AGENT"}
 _NO_CALL_SIGN = {"NIL", "NONE", "NA", "N/A", "TBA", "TBN", "UNKNOWN", "-"}
-
-
-@dataclass(slots=True)
-class _Visit:
-    """A time in port, put together from the lists that tell of it."""
-
-    ata: datetime | None = None
-    atd: datetime | None = None
-    eta: datetime | None = None
-    arrived: Row | None = None
-    in_port: Row | None = None
-    departed: Row | None = None
-
-    @property
-    def is_over(self) -> bool:
-        return self.departed is not None or (self.arrived is not None and _has_left(self.arrived))
-
-    @property
-    def rows(self) -> list[Row]:
-        """Those that tell of it, the latest word first."""
-        return [row for row in (self.departed, self.in_port, self.arrived) if row]
 
 
 class MarDep(Source):
@@ -213,75 +191,17 @@ def _call_sign(row: Row) -> str:
 def _calls(told: dict[_List, list[Row]]) -> list[CallReport]:
     """The calls of one ship, in the order of time."""
     ship = _ship(told)
-    visits = _visits(told)
-    due = {_moment(row.get(DUE.moment, "")): row for row in told.get(DUE, ())}
-    for visit in visits:
-        _take_expectation(visit, due)
-    expected = [_expected(ship, eta, due[eta]) for eta in sorted(due, key=_or_last)]
-    return [*(_visited(ship, visit) for visit in visits), *expected]
+    visits = join(_words(told, ARRIVED), _words(told, IN_PORT), _words(told, DEPARTED))
+    due = {word.at: word.row for word in _words(told, DUE)}
+    still_due = sorted(meet(visits, list(due)), key=or_last)
+    return [*(_visited(ship, visit) for visit in visits), *(_expected(ship, eta, due[eta]) for eta in still_due)]
 
 
-def _visits(told: dict[_List, list[Row]]) -> list[_Visit]:
-    visits = [_Visit(ata=_moment(row.get(ARRIVED.moment, "")), arrived=row) for row in told.get(ARRIVED, ())]
-    visits.sort(key=lambda visit: _or_last(visit.ata))
-    for row in told.get(IN_PORT, ()):
-        _add_in_port(visits, row)
-    for row in sorted(told.get(DEPARTED, ()), key=lambda row: _or_last(_moment(row.get(DEPARTED.moment, "")))):
-        _add_departure(visits, row)
-    return sorted(_without_doubles(visits), key=lambda visit: _or_last(visit.ata or visit.atd))
-
-
-def _add_in_port(visits: list[_Visit], row: Row) -> None:
-    """To the arrival of that moment. The list of who is in port knows better where she lies."""
-    ata = _moment(row.get(IN_PORT.moment, ""))
-    same = [visit for visit in visits if visit.ata == ata and visit.in_port is None]
-    if same:
-        same[-1].in_port = row
-    else:
-        visits.append(_Visit(ata=ata, in_port=row))
-
-
-def _add_departure(visits: list[_Visit], row: Row) -> None:
-    """To the last arrival before it, even if another list has her in port still: that one lags."""
-    atd = _moment(row.get(DEPARTED.moment, ""))
-    could = [visit for visit in visits if _could_leave(visit, atd)]
-    latest = max(could, key=lambda visit: _or_last(visit.ata), default=None)
-    if latest is None:
-        visits.append(latest := _Visit())
-    latest.departed, latest.atd = row, atd
-
-
-def _could_leave(visit: _Visit, atd: datetime | None) -> bool:
-    if visit.departed:
-        return False
-    return _or_last(visit.ata) <= _or_last(atd) or (visit.ata is None and visit.is_over)
-
-
-def _without_doubles(visits: list[_Visit]) -> list[_Visit]:
-    """A ship lies in port once at a time: of arrivals that did not end, the one that the list in port has is right."""
-    still = [visit for visit in visits if not visit.is_over]
-    kept = max(still, key=lambda visit: (visit.in_port is not None, _or_last(visit.ata)), default=None)
-    return [visit for visit in visits if visit.is_over or visit is kept]
-
-
-def _take_expectation(visit: _Visit, due: dict[datetime | None, Row]) -> None:
-    """Who came at her ETA or after it, and is here, is expected no more: the list of those due lags."""
-    if visit.is_over or visit.ata is None:
-        return
-    for eta in [eta for eta in due if eta and eta <= visit.ata]:
-        visit.eta = eta
-        del due[eta]
-
-
-def _or_last(moment: datetime | None) -> datetime:
-    return moment or _LATEST
-
-
-_LATEST = datetime.max.replace(tzinfo=_ZONE)
-
-
-def _has_left(arrived: Row) -> bool:
-    return arrived.get("REMARK", "").upper() == "DEPARTED"
+def _words(told: dict[_List, list[Row]], a_list: _List) -> list[Word]:
+    return [
+        Word(_moment(row.get(a_list.moment, "")), row, has_left=row.get("REMARK", "").upper() == "DEPARTED")
+        for row in told.get(a_list, ())
+    ]
 
 
 # --- telling ------------------------------------------------------------------------------------------------
@@ -292,7 +212,7 @@ def _expected(ship: Ship, eta: datetime | None, row: Row) -> CallReport:
     return CallReport(PORT.locode, ship, Status.EXPECTED, eta=eta, agent=_agent([row]), previous_port=previous_port)
 
 
-def _visited(ship: Ship, visit: _Visit) -> CallReport:
+def _visited(ship: Ship, visit: Visit) -> CallReport:
     return CallReport(
         PORT.locode,
         ship,
@@ -305,16 +225,16 @@ def _visited(ship: Ship, visit: _Visit) -> CallReport:
     )
 
 
-def _stays(visit: _Visit) -> tuple[StayReport, ...]:
+def _stays(visit: Visit) -> tuple[StayReport, ...]:
     """Where she arrived, and where she is or lay last if that is another place.
 
     The lists tell no times of berths; the first and the last place have that of the arrival and the departure.
     """
-    first = visit.arrived.get(ARRIVED.place, "") if visit.arrived else ""
+    first = visit.arrived.row.get(ARRIVED.place, "") if visit.arrived else ""
     if visit.departed:
-        last = visit.departed.get(DEPARTED.place, "")
+        last = visit.departed.row.get(DEPARTED.place, "")
     else:
-        last = visit.in_port.get(IN_PORT.place, "") if visit.in_port else ""
+        last = visit.in_port.row.get(IN_PORT.place, "") if visit.in_port else ""
     places = list(dict.fromkeys(filter(None, (first, last))))
     return tuple(
         StayReport(

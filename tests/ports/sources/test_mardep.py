@@ -331,6 +331,14 @@ def test_two_departures_within_one_window_each_end_the_visit_before_them() -> No
     ]
 
 
+def test_an_arrival_without_an_end_before_one_that_ended_is_over_too() -> None:
+    arrived = of(ARRIVED, {"ARRIVAL_TIME": "21-AUG-2025 14:00"}, {"ARRIVAL_TIME": "22-AUG-2025 08:00"})
+    left = of(DEPARTED, {"ATD_TIME": "2025/08/22 18:00"})
+    assert [(call.status, call.ata) for call in parse(arrived=arrived, departed=left).calls] == [
+        (Status.DEPARTED, hkt(22, 8))
+    ]
+
+
 def test_who_came_at_her_eta_is_not_expected_a_second_time() -> None:
     due = of(DUE, {"ETA": "2025/08/22 11:00"}, {"ETA": "2025/08/25 11:00"})
     here, again = parse(due=due, in_port=of(IN_PORT, {})).calls
