@@ -24,6 +24,7 @@ from django.views.decorators.http import require_GET
 from accounts.models import Token, User
 from accounts.rights import user_of
 from iotsite.bridge import STREAM
+from iotsite.parts import parts
 from relays import cards, status
 from relays.runfiles import BoardFiles
 from relays.schemas import as_item
@@ -205,6 +206,7 @@ class Watcher(threading.Thread):
         self._is_ending = False
         self._has_streams = threading.Condition()
         self._all_of_it: News | None = None
+        self._ships = ""
         self._version: int | None = None
         self._beats: list[tuple[bool, bool]] = []
         self._due: dict[str, float] = {}
@@ -266,6 +268,7 @@ class Watcher(threading.Thread):
     def _step(self, streams: list[Stream], new: list[Stream]) -> None:
         if self._is_due("rights", CHECK_RIGHTS_EVERY):
             self._check_rights(streams)
+        version = self._version
         if self._may_have_news() or self._all_of_it is None:
             before, house = self._house, status.house()
             if house != before:
@@ -275,9 +278,19 @@ class Watcher(threading.Thread):
         all_of_it = self._all_of_it
         if all_of_it is not None:
             self._tell((stream, stream.welcome(all_of_it)) for stream in new)
+        self._tell_of_ships(streams, new, may_have_news=self._version != version)
         if self._is_due("beat", BEAT_EVERY):
             beat = message("beat", {})
             self._tell((stream, beat) for stream in streams)
+
+    def _tell_of_ships(self, streams: list[Stream], new: list[Stream], *, may_have_news: bool) -> None:
+        """Pages that list ships fetch them anew when this is not what they show. Asked last: a switch is told first."""
+        before = self._ships
+        if may_have_news or not before:
+            self._ships = parts().ships
+        told = message("ships", {"seen": self._ships})
+        pages = new if self._ships == before else streams
+        self._tell((stream, told) for stream in pages if isinstance(stream, PageStream))
 
     @property
     def _house(self) -> House | None:

@@ -68,7 +68,9 @@ async function refresh() {
 
 async function ping() {
   try {
-    return (await request("/healthz")).ok;
+    const { ok } = await request("/healthz");
+    if (!stream) ships();
+    return ok;
   } catch {
     return false;
   }
@@ -106,6 +108,7 @@ function listen() {
     if (find("#notices")) swap("#notices", html);
   });
   on("refresh", refresh);
+  on("ships", ships);
   on("bye", () => location.reload());
 }
 
@@ -138,6 +141,12 @@ function gone() {
   close();
   streamAgainAt = hasOpened ? 0 : performance.now() + STREAM_AGAIN_AFTER;
   ask();
+}
+
+// Lists of ships fetch themselves (hx-trigger="ships") when they show something else than what is known.
+function ships(known) {
+  const list = find("[data-ships]");
+  if (list && list.dataset.ships !== known?.seen) list.dispatchEvent(new Event("ships"));
 }
 
 // Without a stream: ask, and tell by the answer whether the connection is lost.
@@ -263,3 +272,11 @@ function age(seconds) {
 
 setInterval(tick, 1000);
 tick();
+
+// A port's times can be told in this browser's zone.
+addEventListener("htmx:load", () => {
+  for (const link of document.querySelectorAll("[data-zone][hidden]")) {
+    link.href += encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone);
+    link.hidden = false;
+  }
+});

@@ -11,6 +11,7 @@ from django_htmx.http import retarget
 
 from accounts.models import User
 from accounts.rights import user_of
+from iotsite.parts import parts_of
 from relays import cards, door, durations, status
 from relays.door import RelayError
 from relays.models import Event, Relay, Room
@@ -22,6 +23,8 @@ WAIT = 1.5
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     house = status.house()
+    if not house.boards and not parts_of(request).shows_relays:
+        return redirect("ports:index")
     may_switch = request.user.has_perm("relays.switch_relay")
     context = {
         "house": house,
