@@ -8,7 +8,9 @@ from ports.ledger import Counts
 from ports.models import Change
 from ports.refresh import Result
 from ports.snapshot import Status
+from ports.sources.text import clean
 
+LONGEST = 500
 MOMENTS = {"eta", "etd", "ata", "atd", "leaves_at", "pilot_ordered_at"}
 
 
@@ -27,7 +29,7 @@ def line(port: str, result: Result) -> str:
 
 def trouble(result: Result) -> str:
     """What went wrong, in a line; empty where nothing did."""
-    return f"{result.outcome.label}: {result.error}" if result.error else ""
+    return f"{result.outcome.label}: {clean(result.error, LONGEST)}" if result.error else ""
 
 
 def _others(counts: Counts) -> list[tuple[int, str]]:
@@ -61,12 +63,14 @@ def item(port: str, result: Result) -> dict[str, Any]:
 def differences(result: Result) -> Iterator[str]:
     """One line for each call and field that moved, with moments in the zone of its port."""
     for change in result.changes:
-        start = f"{change.port.locode} {change.call.vessel}"
-        if change.field == Change.Field.STATUS and not change.was:
-            yield f"{start}: new, {change.call.get_status_display()}"
-        else:
-            was, became = (_shown(change, text) for text in (change.was, change.became))
-            yield f"{start}: {change.get_field_display()} {was} → {became}"
+        yield f"{change.port.locode} {clean(change.call.vessel.name)}: {_difference(change)}"
+
+
+def _difference(change: Change) -> str:
+    if change.field == Change.Field.STATUS and not change.was:
+        return f"new, {change.call.get_status_display()}"
+    was, became = (_shown(change, text) for text in (change.was, change.became))
+    return f"{change.get_field_display()} {was} → {became}"
 
 
 def _shown(change: Change, text: str) -> str:
@@ -74,4 +78,4 @@ def _shown(change: Change, text: str) -> str:
         return f"{datetime.fromisoformat(text).astimezone(change.port.tzinfo):%Y-%m-%d %H:%M}"
     if change.field == Change.Field.STATUS and text:
         return Status(text).label
-    return text or "none"
+    return clean(text) or "none"
