@@ -22,6 +22,8 @@ CODES = [
     (403, "read_only", "The token may only read."),
     (403, "not_allowed", "The token's user may look, but not switch."),
     (404, "no_such_relay", "No enabled relay has this slug."),
+    (404, "no_such_port", "No port that is on has this code."),
+    (404, "no_such_vessel", "No vessel has this number, or it was merged with another."),
     (404, "gone", "The relay was deleted while it was asked."),
     (405, "wrong_method", "The address takes other methods; “Allow” names them."),
     (409, "locked", "Somebody locked the relay, and says why."),
@@ -48,7 +50,7 @@ CODES = [
 """Every way in which a call is refused: its status, its code, and what it means."""
 
 WORTH_SAYING = 2**53
-EXAMPLES = {"slug": "porch-lamp"}
+EXAMPLES = {"slug": "porch-lamp", "locode": "HKHKG", "id": "1"}
 PLAIN = {"boolean": ("true", "false"), "integer": ("whole number",), "string": ("text",)}
 
 

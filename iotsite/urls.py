@@ -6,10 +6,12 @@ from django.views.generic import RedirectView
 from iotsite import errors, health, live
 from iotsite.admin import change_password, sign_in
 from iotsite.api import api, call
+from ports.api import router as ports_router
 from relays.api import router
 
 admin.autodiscover()
 api.add_router("", router)
+api.add_router("", ports_router)
 programs = api.urls
 for pattern in programs[0]:
     # Its calls ask for tokens themselves; its documentation is a page like others, for people who are signed in.

@@ -10,7 +10,7 @@ from iotsite.api import api
 from iotsite.apidocs import Call, Field
 from tests.site import ROOT
 
-SOURCES = ["iotsite/api.py", "relays/api.py", "relays/door.py", "relays/plan.py"]
+SOURCES = ["iotsite/api.py", "relays/api.py", "ports/api.py", "relays/door.py", "relays/plan.py"]
 NOT_FOR_PROGRAMS = {"no_reason", "press_with_duration"}
 """Of locking, which no call does, and of a field that a press does not have."""
 
@@ -36,6 +36,10 @@ def test_it_has_every_call(calls: dict[str, Call]) -> None:
         "DELETE /api/stop",
         "GET /api/events",
         "GET /api/stream",
+        "GET /api/ports",
+        "GET /api/ports/{locode}/calls",
+        "GET /api/vessels/{id}",
+        "GET /api/changes",
     ]
 
 
