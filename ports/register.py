@@ -81,7 +81,8 @@ class Register:
     def _make(self, ship: Ship) -> Vessel:
         vessel = Vessel(
             first_seen_at=self.at,
-            **{field: getattr(ship, field) for field in ("name", *NUMBERS, "flag", "type", "source_type")},
+            name=ship.name or next((number for kind in NUMBERS if (number := getattr(ship, kind))), ""),
+            **{field: getattr(ship, field) for field in (*NUMBERS, "flag", "type", "source_type")},
         )
         self.new.append(vessel)
         for kind in NUMBERS:
@@ -105,7 +106,7 @@ class Register:
         if vessel.type == VesselType.OTHER and ship.type != VesselType.OTHER and "type" not in vessel.corrected:
             self._set(vessel, "type", ship.type)
             self._set(vessel, "source_type", ship.source_type)
-        if _plain(ship.name) != _plain(vessel.name) and "name" not in vessel.corrected:
+        if ship.name and _plain(ship.name) != _plain(vessel.name) and "name" not in vessel.corrected:
             self._rename(vessel, ship.name)
 
     def _is_free(self, field: str, told: str, vessel: Vessel) -> bool:

@@ -232,14 +232,21 @@ def _here(records: list[Record], field: str, port: str, file: str, unknown: dict
 def _told(
     records: list[Record], key: str, tell: Callable[[Record, str], CallReport], unknown: dict[str, int]
 ) -> tuple[CallReport, ...]:
-    """A report of each; the last word on a call that stands there twice. One without its number counts as unknown."""
+    """A report of each; the last word on a call that stands there twice.
+
+    One without its number, or that says not which ship it is, counts as unknown.
+    """
     calls: dict[str, CallReport] = {}
     for record in records:
         number = clean(record.get(key), 60)
-        if number:
-            calls[number] = tell(record, number)
-        else:
+        report = tell(record, number)
+        ship = report.ship
+        if not number:
             _count(unknown, f"no {key}")
+        elif ship.name or ship.imo or ship.mmsi or ship.call_sign:
+            calls[number] = report
+        else:
+            _count(unknown, "no ship")
     return tuple(calls.values())
 
 
@@ -340,7 +347,7 @@ def _ship(call: Record) -> Ship:
     code = clean(call.get("vesselTypeCode"))
     vessel_type, word = _TYPES.get(code, (VesselType.OTHER, code))
     return Ship(
-        name=_text(call, "vesselName") or call_sign or imo or mmsi or "Unnamed",
+        name=_text(call, "vesselName"),
         imo=imo,
         mmsi=mmsi,
         call_sign=call_sign,

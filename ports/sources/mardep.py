@@ -267,11 +267,11 @@ def _ship(told: dict[_List, list[Row]]) -> Ship:
     def first(field: str) -> str:
         return next((row[field] for row in rows if row.get(field)), "")
 
-    source_type, call_sign = first("SHIP_TYPE"), first("CALL_SIGN")
+    source_type = first("SHIP_TYPE")
     return Ship(
-        name=first("VESSEL_NAME") or call_sign,
+        name=first("VESSEL_NAME"),
         imo=identity.imo(first("IMO_NO")),
-        call_sign=call_sign,
+        call_sign=first("CALL_SIGN"),
         flag=countries.letters(first("FLAG")),
         type=_TYPES.get(source_type.upper(), VesselType.OTHER),
         source_type=source_type,

@@ -8,7 +8,9 @@ from defusedxml.ElementTree import DefusedXMLParser
 from ports.sources import SourceError
 
 LARGEST = 2 * 1024 * 1024
-"""Thirty times the largest file ever recorded. The worst that fits is read in 1.1 s on a desktop; more is refused."""
+"""Thirty times the largest file ever recorded. The worst that fits takes 1 s on a desktop; more is refused."""
+MOST_ROWS = 10_000
+"""Fifty times as many as were ever recorded."""
 _FIELD = 3
 """How deep a field lies: root, row, field."""
 
@@ -56,8 +58,13 @@ class _Rows:
         if self._depth > _FIELD:
             raise SourceError(f"{self.file} is nested deeper than a list of rows.")
         if self._depth == _FIELD - 1:
-            self._row = {}
+            self._begin_row()
         self._words = []
+
+    def _begin_row(self) -> None:
+        self._row = {}
+        if len(self.found) == MOST_ROWS:
+            raise SourceError(f"{self.file} has more than {MOST_ROWS:,} rows, which is never so.")
 
     def data(self, words: str) -> None:
         self._words.append(words)

@@ -3,11 +3,15 @@
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ports.identity import is_imo
+from ports.known import add_missing
+from ports.models import Feed, Vessel
+from ports.refresh import replay
 from ports.snapshot import BerthKind, CallReport, Snapshot, Status, VesselType
 from ports.sources import SourceError
 from ports.sources.digitraffic import Digitraffic
@@ -286,6 +290,31 @@ def test_a_call_without_its_number_is_counted() -> None:
     assert snapshot.unknown == {"no portCallId": 1}
 
 
+def test_a_call_that_says_not_which_ship_it_is_is_counted() -> None:
+    nobody = {"vesselName": " ", "imoLloyds": 0, "mmsi": 0, "radioCallSign": " "}
+    snapshot = parse(wrapped(call_with(), call_with(portCallId=2, **nobody)), "FIKTK")
+    assert [call.key for call in snapshot.calls] == ["3352890"]
+    assert snapshot.unknown == {"no ship": 1}
+
+
+@pytest.mark.django_db
+def test_a_visit_without_a_name_takes_none_from_the_ship(tmp_path: Path, settings: Any) -> None:
+    """The change to v2 renames nobody; a ship that has no name yet is called by her number until she has one."""
+    settings.RUN_DIR = tmp_path
+    add_missing()
+    feed = Feed.objects.get(source="digitraffic", name="FIRAU")
+    tell = [
+        *([{**V2[0], "vesselName": "Trica"}], [{key: value for key, value in V2[0].items() if key != "vesselName"}]),
+        *([V2[2]], [{**V2[2], "vesselName": "Emotion"}]),
+    ]
+    names = []
+    for number, answer in enumerate(tell):
+        files = {"FIRAU.json": json.dumps(answer).encode()}
+        assert replay(feed, files, AT + timedelta(hours=number)).error == ""
+        names.append(Vessel.objects.get(imo=answer[0]["vesselId"]).name)
+    assert names == ["Trica", "Trica", "9359258", "Emotion"]
+
+
 # --- answers that are none ----------------------------------------------------------------------------------
 
 
@@ -403,7 +432,7 @@ def test_a_field_of_any_kind_breaks_nothing(junk: object) -> None:
     for field in ("vesselName", "radioCallSign", "imoLloyds", "mmsi", "nationality", "vesselTypeCode", "prevPort"):
         call = told(**{field: junk})
         assert call.ship.name.isprintable()
-        assert 0 < len(call.ship.name) <= 120
+        assert len(call.ship.name) <= 120
         assert len(call.previous_port) <= 120
     good = {"eta": EARLY, "etd": EARLY, "ata": EARLY, "atd": EARLY}
     for field in BERTH:
