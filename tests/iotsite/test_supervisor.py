@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from iotsite import child, supervisor
+from tests.ports.harbour import HarbourSite, harbour_site
 from tests.site import ROOT, Site, free_port, wait_for
 
 AT_LEISURE = 60
@@ -79,7 +80,10 @@ Start = Callable[..., Server]
 @pytest.fixture
 def start(site: Site) -> Start:
     """Start it and wait until it says the address."""
+    return starter(site)
 
+
+def starter(site: Site) -> Start:
     def started(*options: str) -> Server:
         port = free_port()
         command = [sys.executable, "-m", "iotsite.supervisor", "--port", str(port), *options]
@@ -188,6 +192,52 @@ def test_boards_come_and_go_while_it_runs(site: Site, start: Start) -> None:
     wait_for(lambda: len(server.children) == 2, 10)
     assert "Second ended" not in site.log()
     assert server.child("--board=Simulated board")
+
+
+@pytest.fixture
+def harbour(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> Iterator[HarbourSite]:
+    """A site with ports, all off, that a server on this machine tells of."""
+    with harbour_site(tmp_path_factory.mktemp("s"), template_database) as made:
+        yield made
+
+
+WATCH = "refresh_ships --watch"
+
+
+def test_ports_are_kept_fresh_as_soon_as_one_is_on_and_as_long(harbour: HarbourSite) -> None:
+    server = starter(harbour)()
+    assert not server.child(WATCH), "an example needs nobody"
+    harbour.turn_on("XXAAA")
+    wait_for(lambda: server.child(WATCH), 10)
+    harbour.wait_refreshes(1)
+    harbour.turn_on("XXAAA", on=False)
+    wait_for(lambda: len(server.children) == 2, 10)
+    assert "ships ended" not in harbour.log()
+    harbour.turn_on("XXCCC")
+    harbour.wait_refreshes(1, "south")
+    assert server.end() == 0
+    assert len(harbour.server.asked) == 2
+    assert not [word for word in ("ERROR", "Traceback", "does not end") if word in harbour.log()]
+
+
+def test_what_keeps_ports_fresh_comes_back_and_is_given_up_in_the_end(harbour: HarbourSite) -> None:
+    harbour.turn_on("XXAAA")
+    server = starter(harbour)()
+    first = server.kill_child(WATCH)
+    server.said("The refresh of ships ended (killed by signal 9): starting it again.\n")
+    harbour.wait_refreshes(1)
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: server.child(WATCH) not in (0, first), AT_LEISURE)
+    for _ in range(child.DEATHS - 1):
+        server.kill_child(WATCH)
+    os.kill(server.child(WATCH), signal.SIGKILL)
+    server.said("The refresh of ships ended 5 times within a minute (killed by signal 9): it is not started again.\n")
+    assert supervisor.answers(server.port, "healthz")
+    harbour.turn_on("XXAAA", on=False)
+    time.sleep(1.5 * supervisor.LOOK_EVERY)
+    harbour.turn_on("XXAAA")
+    wait_for(lambda: server.child(WATCH), 10, "turned off and on, it is tried again")
+    assert server.end() == 1
 
 
 def test_sighup_brings_everything_back_anew_without_an_edge(site: Site, start: Start) -> None:
