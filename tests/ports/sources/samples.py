@@ -29,4 +29,6 @@ def read(folder: Path) -> dict[str, bytes]:
 GOOD = {
     "mardep": Sample("hong-kong", EXAMPLES / "hk-mardep-2025-08-22", datetime(2025, 8, 22, 13, 25, tzinfo=UTC)),
     "digitraffic": Sample("FIRAU", SAMPLES / "digitraffic" / "2019", datetime(2019, 10, 23, 12, 41, tzinfo=UTC)),
+    "ppa": Sample("bc-coast", SAMPLES / "ppa", datetime(2026, 11, 25, 18, tzinfo=UTC)),
+    "colrip": Sample("columbia-river", SAMPLES / "colrip", datetime(2026, 11, 25, 18, tzinfo=UTC)),
 }
