@@ -88,8 +88,18 @@ class Ledger:
             is_in_port = any(call.pk in known and call.status == Status.IN_PORT for call in calls)
             free = [call for call in calls if call.pk not in known]
             one_visit = _at_one_time_in_port(told, is_in_port)
-            pairs += [(report, call, vessel) for report, call in pair(one_visit, free, self.last_look)]
+            found = pair(one_visit, free, self.last_look)
+            pairs += [(report, call, vessel) for report, call in found]
+            if any(report.status == Status.IN_PORT for report in one_visit):
+                self._overtake(call for call in free if call not in [paired for _, paired in found])
         return pairs
+
+    def _overtake(self, calls: Iterable[PortCall]) -> None:
+        """A vessel is on another visit: how the one before ended, nobody saw."""
+        for call in calls:
+            if call.status == Status.IN_PORT:
+                self.matched.add(call.pk)
+                self._lose(call, is_gone=True)
 
     def _calls(self) -> Any:
         return PortCall.objects.filter(port=self.port).select_related("vessel", "berth")
@@ -161,16 +171,19 @@ class Ledger:
         """Enter that these calls, which stood in the last answer, do not stand in this one."""
         for chunk in chunks(calls):
             for call in self._calls().filter(id__in=chunk):
-                if self.snapshot.missing and Status(call.status) not in self.snapshot.complete:
-                    continue  # the file that would tell of it was not there
-                if self._is_gone(call):
-                    self._note(call, "status", call.status, Status.GONE)
-                    call.status = Status.GONE
-                    self.counts.gone += 1
-                call.last_seen_at = self.last_look or self.at
-                self._changed.append(call)
-                if call.status not in OPEN:
-                    self._end_stays(call)
+                is_told_elsewhere = self.snapshot.missing and Status(call.status) not in self.snapshot.complete
+                if not is_told_elsewhere:  # else the file that would tell of it was not there
+                    self._lose(call, is_gone=self._is_gone(call))
+
+    def _lose(self, call: PortCall, *, is_gone: bool) -> None:
+        if is_gone:
+            self._note(call, "status", call.status, Status.GONE)
+            call.status = Status.GONE
+            self.counts.gone += 1
+        call.last_seen_at = call.last_seen_at or self.last_look or self.at
+        self._changed.append(call)
+        if call.status not in OPEN:
+            self._end_stays(call)
 
     def _is_gone(self, call: PortCall) -> bool:
         if call.status not in OPEN or Status(call.status) not in self.snapshot.complete:

@@ -107,6 +107,13 @@ def test_an_arrival_after_the_last_look_is_another_visit(known: Teller) -> None:
     assert statuses() == [GONE, IN_PORT]
 
 
+def test_another_visit_ends_one_that_was_not_told_of_for_a_while(known: Teller) -> None:
+    known.tell(OLD, call(IN_PORT, ata=hour(-5)))
+    known.tell(OLD, complete=frozenset())
+    known.tell(OLD, call(IN_PORT, ata=hour(20)), at=24)
+    assert statuses() == [GONE, IN_PORT]
+
+
 def test_an_arrival_that_is_put_right_is_the_same_visit(known: Teller) -> None:
     known.tell(OLD, call(IN_PORT, ata=hour(-5)))
     known.tell(OLD, call(IN_PORT, ata=hour(-6)))
