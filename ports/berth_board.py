@@ -54,10 +54,20 @@ class Bar:
     past: float
     """Width of the filled part, up to now."""
     width: float
+    """Of all of it."""
     y: int
     label_x: float
     label_width: float
     sentence: str
+
+    @property
+    def plan_x(self) -> float:
+        return round(self.x + self.past, 2)
+
+    @property
+    def plan(self) -> float:
+        """Width of the hollow part."""
+        return round(self.width - self.past, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,4 +210,4 @@ def _ticks(clock: Clock) -> Iterator[tuple[float, str]]:
     for number in range(6):
         here = datetime.combine(day + timedelta(days=number), datetime.min.time(), clock.zone)
         if clock.now - REACH <= here <= clock.now + REACH:
-            yield round(_place(here, clock), 2), f"{here:%a %-d %b}"
+            yield round(_place(here, clock), 2), f"{here:%a %-d}"

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Q
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from ports.models import Port, PortCall
-from ports.snapshot import OPEN, BerthKind
+from ports.snapshot import BerthKind, Status
 
 DAY = timedelta(hours=24)
 
@@ -24,12 +25,14 @@ class Counts:
     """Departed within 24 h."""
 
 
-def by_status(port: Port) -> dict[str, int]:
-    """How many are expected, and how many in port."""
-    if not port.loaded_at:
-        return {}
-    found = port.calls.filter(status__in=OPEN).order_by().values_list("status")
-    return dict(found.annotate(number=Count("id")))
+def with_open(ports: QuerySet[Port]) -> QuerySet[Port]:
+    """Each with how many ships are in port (``in_port``), and how many are expected (``expected``)."""
+    return ports.annotate(in_port=_number(Status.IN_PORT), expected=_number(Status.EXPECTED))
+
+
+def _number(status: Status) -> Coalesce:
+    calls = PortCall.objects.filter(port=OuterRef("pk"), status=status).order_by().values("port")
+    return Coalesce(Subquery(calls.values(number=Count("pk"))), 0)
 
 
 def count(ports: Iterable[Port]) -> dict[int, Counts]:

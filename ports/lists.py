@@ -1,6 +1,6 @@
 """The lists of a port: which calls each shows, in which columns, and what is remarkable about one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -132,12 +132,14 @@ class Sheet:
     columns: list[Column] = field(default_factory=list)
 
 
-def sheet(found: Sequence[PortCall], tab: Tab, clock: Clock) -> Sheet:
+def sheet(found: Sequence[PortCall], tab: Tab, clock: Clock, followed: Collection[int] = ()) -> Sheet:
     columns = [column for column in COLUMNS[tab] if any(getattr(call, column[1]) for call in found)]
     shifts = _shifts(found, clock) if tab is Tab.EXPECTED else {}
     lines, group = [], None
     for call in found:
-        badges, cells = list(_badges(call, tab, clock, shifts)), [_cell(call, column, clock) for column in columns]
+        badges = [Badge("followed")] if call.vessel_id in followed else []
+        badges += _badges(call, tab, clock, shifts)
+        cells = [_cell(call, column, clock) for column in columns]
         line = Line(call, address(call.vessel_id), shape(call.vessel.type), what(call.vessel), badges, cells)
         kind = call.berth.kind if call.berth else ""
         if tab is Tab.IN_PORT and kind != group:

@@ -25,7 +25,7 @@ class Clock:
         """In the port's own zone; ``asked`` is “utc”, or the IANA name of another one."""
         if asked == "utc":
             return cls(port.now, UTC, "UTC")
-        return cls(port.now, ZoneInfo(asked or port.zone), place(asked) if asked else f"{port.name} time")
+        return cls(port.now, ZoneInfo(asked or port.zone), f"{place(asked or port.zone)} time")
 
     @property
     def offset(self) -> str:

@@ -7,6 +7,7 @@ from django import template
 from django.utils.safestring import SafeString
 
 from iotsite.parts import parts_of
+from ports import lists
 from ports.overview import overview
 from ports.times import Clock, length
 
@@ -32,4 +33,10 @@ def at(moment: datetime | None, clock: Clock) -> SafeString:
     return clock.element(moment)
 
 
+register.simple_tag(lists.shape, name="shape")
 register.filter("length_words", length)
+
+
+@register.filter
+def type_words(type: str) -> str:
+    return lists.TYPES.get(type, type)

@@ -15,11 +15,10 @@ from ports.berth_board import Board
 from ports.filters import Asked, CallFilter, ChangeFilter
 from ports.freshness import Freshness, at_hand
 from ports.lists import Tab
-from ports.models import Change, Port
-from ports.times import Clock
+from ports.models import Change, Follow, Port
+from ports.times import Clock, place
 
 PAGE = 50
-COUNTED = (Tab.IN_PORT, Tab.EXPECTED)
 LONGEST = 160
 """Of what was asked and is shown again, letters at most."""
 
@@ -48,7 +47,7 @@ def tab(request: HttpRequest, locode: str, tab: str) -> HttpResponse:
 
 def known(locode: str) -> Port:
     """The port, with what its pages say of it; 404 where there is none."""
-    found = at_hand(Port.objects.all()).filter(locode=locode.upper()).first()
+    found = counts.with_open(at_hand(Port.objects.all())).filter(locode=locode.upper()).first()
     if found is None:
         raise Http404
     return found
@@ -71,6 +70,16 @@ class Page:
             rows = self.port.changes.select_related("call__vessel").order_by("-id")
             return rows if self.port.loaded_at else rows.none()
         return lists.calls(self.port, Tab.IN_PORT if self.tab is Tab.BERTHS else self.tab)
+
+    @property
+    def totals(self) -> dict[Tab, int]:
+        """How many each list has that is counted; none before the first load is whole."""
+        there: Any = self.port
+        return {Tab.IN_PORT: there.in_port, Tab.EXPECTED: there.expected} if self.port.loaded_at else {}
+
+    @property
+    def is_filtered(self) -> bool:
+        return any(self.request.GET.get(name) for name in self.asked.NARROWING)
 
     @property
     def status(self) -> int:
@@ -100,7 +109,7 @@ class Page:
             "asked": asked,
             "errors": self.asked.form.errors,
             "fields": self.asked.form.fields,
-            "is_filtered": any(asked.get(name) for name in self.asked.NARROWING),
+            "is_filtered": self.is_filtered,
             "unfiltered": self.address(**dict.fromkeys([*self.asked.NARROWING, "page", "before"])),
             "ships": self.ships,
             "own_zone": self._own_zone(),
@@ -108,11 +117,11 @@ class Page:
         }
 
     def _tabs(self) -> Iterator[tuple[Tab, str, int | None]]:
-        many, times = counts.by_status(self.port), self.values.get("times")
+        times = self.values.get("times")
         query = f"?{urlencode({'times': times})}" if times else ""
         for tab in Tab:
             address = reverse("ports:port_tab", args=[self.port.locode, tab])
-            yield tab, f"{address}{query}", many.get(lists.STATUS[tab], 0) if tab in COUNTED else None
+            yield tab, f"{address}{query}", self.totals.get(tab)
 
     def _own_zone(self) -> str:
         """To which static/live.js adds the name of the reader's zone."""
@@ -122,8 +131,8 @@ class Page:
     def _zones(self) -> Any:
         """Where the times can be told: the port's, UTC, and one of the reader's own (static/live.js knows which)."""
         asked = self.values.get("times") or ""
-        own = [] if asked in ("", "utc") else [(asked, f"{self.clock.name} time")]
-        for value, words in [("", f"{self.port.name} time"), ("utc", "UTC"), *own]:
+        own = [] if asked in ("", "utc") else [(asked, self.clock.name)]
+        for value, words in [("", f"{place(self.port.zone)} time"), ("utc", "UTC"), *own]:
             yield words, self.address(times=value or None), value == asked
 
 
@@ -135,13 +144,14 @@ def _list(page: Page) -> None:
         some = lists.ordered(near, page.tab, page.values["sort"])
         found = list(some[(number - 1) * PAGE : number * PAGE + 1])
     sort = page.values.get("sort") or lists.SORT[page.tab]
-    sheet = lists.sheet(found[:PAGE], page.tab, page.clock)
+    followed = Follow.objects.of(page.request.user).vessel_ids() if page.request.user.pk and found else set()
+    sheet = lists.sheet(found[:PAGE], page.tab, page.clock, followed)
     page.shown = {
         "lines": sheet.lines,
         "heads": [_head(page, column, sort) for column in [("name", "", "Ship"), *sheet.columns]],
         "sorts": list(_sorts(sheet, sort)),
         "sort": sort,
-        "found": _found(len(found), number),
+        "found": _found(page, len(found), number),
         "next": page.address(page=number + 1) if len(found) > PAGE else "",
         "previous": page.address(page=number - 1 if number > 2 else None) if number > 1 else "",
         "number": number,
@@ -175,10 +185,15 @@ def _sorts(sheet: lists.Sheet, sort: str) -> Iterator[tuple[str, str]]:
             yield name, label
 
 
-def _found(number: int, page: int) -> str:
-    if number > PAGE or page > 1:
-        return f"Page {page}: {min(number, PAGE)} ships" + (", and more" if number > PAGE else "")
-    return {0: "No ship", 1: "1 ship"}.get(number, f"{number} ships")
+def _found(page: Page, some: int, number: int) -> str:
+    """How many there are: in all where that is known, else whether there are more."""
+    total = None if page.is_filtered else page.totals.get(page.tab)
+    first, last = (number - 1) * PAGE + 1, (number - 1) * PAGE + min(some, PAGE)
+    if some <= PAGE and number == 1:
+        return {0: "No ship", 1: "1 ship"}.get(some, f"{some} ships")
+    if not some:
+        return "No more ships"
+    return f"Ships {first} to {last}" + (f" of {total}" if total else ", and more" if some > PAGE else "")
 
 
 def _changes(page: Page) -> None:

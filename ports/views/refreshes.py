@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from iotsite.parts import parts_of
 from ports.access import reading
 from ports.filters import MOST
-from ports.models import Port, Refresh
+from ports.models import Change, Port, Refresh
 
 PAGE = 50
 
@@ -57,7 +57,10 @@ def _lines(refresh: Refresh, names: dict[str, str], only: str) -> Iterable[tuple
 
 def _words(told: dict[str, Any]) -> str:
     fields = told.get("fields") or {}
-    moved = f" ({', '.join(f'{number} {field}' for field, number in fields.items())})" if fields else ""
+    named = [
+        f"{number} {Change.Field(field).label if field in Change.Field else field}" for field, number in fields.items()
+    ]
+    moved = f" ({', '.join(named)})" if named else ""
     said = [f"{told.get('calls', 0)} calls: {told.get('new', 0)} new, {told.get('changed', 0)} changed{moved}"]
     said += [f"{told[name]} {words}" for name, words in _ALSO.items() if told.get(name)]
     return ", ".join(said)
