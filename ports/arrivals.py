@@ -1,7 +1,7 @@
 """Expected arrivals as a calendar (RFC 5545), for programs that ask again and again and know an event by its UID."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db.models import Count, Max, Q
@@ -15,7 +15,7 @@ from ports.sources.text import clean
 from ports.voyages import exact
 
 LONGEST = 1_000
-ASK_AGAIN = "PT15M"
+ASK_AGAIN = timedelta(minutes=15)
 
 
 class Edits(NamedTuple):
@@ -27,13 +27,12 @@ class Edits(NamedTuple):
 
 def calendar(calls: Iterable[PortCall], name: str, site: str) -> bytes:
     """The ``calls`` at hand, each of which has an ETA or a time she leaves; ``site`` is where this one is reached."""
-    told = list(calls)
+    told, name = list(calls), clean(name)
     edits = _edits(told)
     made = Calendar()
     for key, value in (("prodid", "-//iotsite//ports//EN"), ("version", "2.0"), ("name", name), ("x-wr-calname", name)):
         made.add(key, value)
     made.add("refresh-interval", ASK_AGAIN, parameters={"value": "DURATION"})
-    made.add("x-published-ttl", ASK_AGAIN)
     for call in told:
         made.add_component(_event(call, edits.get(call.pk, Edits(0, call.first_seen_at)), site))
     return bytes(made.to_ical())
@@ -76,4 +75,4 @@ def _description(call: PortCall) -> str:
 def _edits(calls: Sequence[PortCall]) -> dict[int, Edits]:
     moved = Count("id", filter=Q(field__in=[Change.Field.ETA, Change.Field.LEAVES]))
     rows: Any = Change.objects.filter(call__in=[call.pk for call in calls]).order_by().values_list("call")
-    return {call: Edits(times, at) for call, times, at in rows.annotate(moved, Max("seen_at"))}
+    return {call: Edits(times, at) for call, times, at in rows.annotate(moved=moved, last=Max("seen_at"))}

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from ports.models import Change, PortCall
 
-AT_A_TIME = 2_000
+AT_A_TIME = 500
 CALL = {
     "call": "id",
     "port": "port__locode",

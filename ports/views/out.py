@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -25,7 +24,6 @@ from ports.models import Change, Port, PortCall, Subscription
 from ports.snapshot import Status
 from ports.views import port as lists_of_a_port
 
-P = ParamSpec("P")
 NO_SUCH_ADDRESS = "There is nothing at this address, or no longer."
 
 
@@ -54,17 +52,17 @@ def port_csv(request: HttpRequest, locode: str, tab: str) -> HttpResponseBase:
 # --- calendars and feeds ------------------------------------------------------------------------------------
 
 
-def by_secret(view: Callable[Concatenate[HttpRequest, User, P], HttpResponse]) -> Callable[..., HttpResponseBase]:
+def by_secret(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase]:
     """A view for who has a secret address, and asks for it again and again: no session, no cookie, no page."""
 
     @login_not_required
     @require_safe
     @conditional_page
     @wraps(view)
-    def opened(request: HttpRequest, secret: str, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def opened(request: HttpRequest, secret: str, **named: str) -> HttpResponse:
         found = Subscription.objects.find(secret)
         try:
-            response = view(request, found.user, *args, **kwargs) if found else _refused(404, NO_SUCH_ADDRESS)
+            response = view(request, found.user, **named) if found else _refused(404, NO_SUCH_ADDRESS)
         except Http404:
             response = _refused(404, NO_SUCH_ADDRESS)
         response["Cache-Control"] = "private, no-cache"

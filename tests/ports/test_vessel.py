@@ -241,7 +241,7 @@ def test_ticks_are_few_whatever_the_span() -> None:
 # --- strangers ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_hostile_name_is_shown_as_it_is_and_does_nothing(as_viewer: Client, given: Vessel, name: str) -> None:
     change(given, name=name, call_sign=name, source_type=name)
     VesselName.objects.create(vessel=given, name=f"{name} I", first_seen_at=hour(0))
