@@ -89,21 +89,22 @@ class _Track:
         if move.progress is Progress.MADE:
             self._make(move)
             return
+        enters = self._enters(move)
         self.here = self.here or move.start
-        visit = self._visit_at_start(move)
+        visit = None if enters and enters == move.start.port else self._visit_at_start(move)
         if move.progress is Progress.CANCELLED:
-            if move.enters:
-                self.cancelled[move.enters] = self._visit(Status.CANCELLED, move)
-                self.cancelled[move.enters].next_move = move
+            if enters:
+                self.cancelled[enters] = self._visit(Status.CANCELLED, move)
+                self.cancelled[enters].next_move = move
             return
         if visit:
             visit.agent = move.agent or visit.agent
             visit.next_move = visit.next_move or move
             if move.leaves:
                 visit.etd, visit.next_port = move.begins_at, self._called(move.end)
-        if move.enters and move.enters not in self.open:
-            self.open[move.enters] = self._visit(Status.EXPECTED, move)
-            self.open[move.enters].next_move = move
+        if enters and enters not in self.open:
+            self.open[enters] = self._visit(Status.EXPECTED, move)
+            self.open[enters].next_move = move
 
     def calls(self, ship: Ship) -> Iterator[CallReport]:
         called_off = {port: visit for port, visit in self.cancelled.items() if port not in self.open}
@@ -146,6 +147,14 @@ class _Track:
         """She is moved elsewhere: she has left where she was before, by a move that nobody told of."""
         for port in [port for port in self.open if port not in ports]:
             self.departed[port] = replace(self.open.pop(port), status=Status.DEPARTED)
+
+    def _enters(self, move: Move) -> str:
+        """The port that a move brings her into, also from a pilot station in its mouth, unless she is known to be in."""
+        port = move.start.port
+        is_in = port in self.open or (self.here is not None and self.here.port == port)
+        if port == move.end.port and move.start.kind is BerthKind.PILOT_STATION and not is_in:
+            return port
+        return move.enters
 
     def _visit_at_start(self, move: Move) -> _Visit | None:
         """Her visit to the port where a move begins that is not made; None at sea, and where she has left already."""

@@ -162,6 +162,15 @@ def test_places_in_vancouver_are_known_by_their_names_too(name: str) -> None:
     assert told.unknown == {}
 
 
+def test_sandheads_lies_in_the_port_but_who_waits_for_a_pilot_there_is_only_expected() -> None:
+    assert calls(move("SHD", "CANWE", 3, "Order"))["CAVAN"].status == EXPECTED
+    assert calls(move("SHD", "CANWE", 3, "Cancelled"))["CAVAN"].status == CANCELLED
+    assert calls(move("BRO", "SHD", -1), move("SHD", "CANWE", 3, "Order"))["CAVAN"].status == IN_PORT
+    assert calls(move("CAEBY", "SHD", -1), move("SHD", "CANWE", 3, "Order"))["CAVAN"].status == IN_PORT
+    assert calls(move("CANWE", "SHD", -1), move("SHD", "BRO", -0.5))["CAVAN"].status == DEPARTED
+    assert calls(move("SHD", "BRO", 1, "Order"))["CAVAN"].status == IN_PORT
+
+
 def test_from_one_port_to_another_is_a_departure_and_an_arrival() -> None:
     told = calls(move("CG1", "CANNO", -1))
     assert (told["CAVAN"].status, told["CAVAN"].next_port, told["CAVAN"].etd) == (DEPARTED, "Nanaimo", hour(-1))
