@@ -149,7 +149,7 @@ class _Track:
             self.departed[port] = replace(self.open.pop(port), status=Status.DEPARTED)
 
     def _enters(self, move: Move) -> str:
-        """The port that a move brings her into, also from a pilot station in its mouth, unless she is known to be in."""
+        """The port that a move brings her into, also from a pilot station in its mouth, if she is not in yet."""
         port = move.start.port
         is_in = port in self.open or (self.here is not None and self.here.port == port)
         if port == move.end.port and move.start.kind is BerthKind.PILOT_STATION and not is_in:
