@@ -16,7 +16,7 @@ import struct
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from relays.runfiles import BoardFiles
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 FAILSAFE = settings.BASE_DIR / "relays" / "failsafe.py"
 DATABASE = settings.DATA_DIR / "db.sqlite3"
+GIVEN_UP = settings.RUN_DIR / "refresh.given-up"
+"""There, nobody waits for ships to be refreshed (ports/watch.py)."""
 
 LOOK_EVERY = 2.0
 IMPATIENT_AFTER = 30.0
@@ -65,6 +67,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Run the site until a signal ends it; the exit status."""
+        self._forgive_ships()
         if self._first_run() and not self.is_ending:
             while not self.is_ending:
                 self._step()
@@ -108,7 +111,7 @@ class Supervisor:
             return
         self.web.end()
         self.ships.end()
-        self.ships.forgive()
+        self._forgive_ships()
         for controller in self.controllers.values():
             controller.forgive()
             if controller.process:
@@ -150,7 +153,11 @@ class Supervisor:
         self.ships.is_wanted = has_ports_on
         if not has_ports_on:
             self.ships.end()
-            self.ships.forgive()
+            self._forgive_ships()
+
+    def _forgive_ships(self) -> None:
+        self.ships.forgive()
+        GIVEN_UP.unlink(missing_ok=True)
 
     def _serve(self, boards: dict[int, str]) -> None:
         """One controller for each enabled board, and none for any other."""
@@ -174,6 +181,9 @@ class Supervisor:
             say(f"{child.name} ended {DEATHS} times within a minute ({how}): it is not started again.")
             if child.files:
                 switch_off(child.files)
+            else:
+                with suppress(OSError):  # RUN_DIR may have been swept away
+                    GIVEN_UP.touch()
             say("Mend what stands above, then end this with Ctrl-C and start it again.")
         elif child.is_due and not self.is_ending:
             say(f"{child.name} ended ({how}): starting it again.")

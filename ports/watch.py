@@ -39,6 +39,8 @@ LOOK_EVERY = 10.0
 BUSY_FOR = 5.0
 """Seconds until a feed that another process works at is looked at again."""
 MOST_FAILURES = 10
+GIVEN_UP = "refresh.given-up"
+"""The file in RUN_DIR by which script/server says so (iotsite/supervisor.py)."""
 
 
 def address() -> Path:
@@ -46,13 +48,26 @@ def address() -> Path:
 
 
 def wake() -> bool:
-    """Let the running watch look at the database now; says whether there is one. Call it after the commit."""
-    return _reach(b"wake")
+    """Let the running watch look at the database now; says whether ``is_running()``. Call it after the commit."""
+    return _reach(b"wake") or _is_about_to()
 
 
 def is_running() -> bool:
-    """Whether somebody keeps the ports fresh. The socket of a dead process refuses; none is disturbed by this."""
-    return _reach(b"")
+    """Whether somebody keeps the ports fresh, or will within seconds, because script/server runs: it sees to that.
+
+    The socket of a dead process refuses, and the one that listens is not disturbed by this.
+    """
+    return _reach(b"") or _is_about_to()
+
+
+def _is_about_to() -> bool:
+    """Whether script/server runs, which starts a watch as soon as a port is on, and has not given that up."""
+    try:
+        pid = int((settings.RUN_DIR / "server.lock").read_text())
+        is_alive = b"iotsite.supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return False
+    return is_alive and not (settings.RUN_DIR / GIVEN_UP).exists()
 
 
 def _reach(message: bytes) -> bool:

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pytest_django import Settings
 
 from iotsite import child, supervisor
+from ports import watch
 from tests.ports.harbour import HarbourSite, harbour_site
 from tests.site import ROOT, Site, free_port, wait_for
 
@@ -204,9 +206,11 @@ def harbour(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -
 WATCH = "refresh_ships --watch"
 
 
-def test_ports_are_kept_fresh_as_soon_as_one_is_on_and_as_long(harbour: HarbourSite) -> None:
+def test_ports_are_kept_fresh_as_soon_as_one_is_on_and_as_long(harbour: HarbourSite, settings: Settings) -> None:
     server = starter(harbour)()
     assert not server.child(WATCH), "an example needs nobody"
+    settings.RUN_DIR = harbour.run_dir
+    assert watch.is_running(), "it will be, as soon as it is wanted"
     harbour.turn_on("XXAAA")
     wait_for(lambda: server.child(WATCH), 10)
     harbour.wait_refreshes(1)
@@ -220,7 +224,8 @@ def test_ports_are_kept_fresh_as_soon_as_one_is_on_and_as_long(harbour: HarbourS
     assert not [word for word in ("ERROR", "Traceback", "does not end") if word in harbour.log()]
 
 
-def test_what_keeps_ports_fresh_comes_back_and_is_given_up_in_the_end(harbour: HarbourSite) -> None:
+def test_what_keeps_ports_fresh_comes_back_and_is_given_up_in_the_end(harbour: HarbourSite, settings: Settings) -> None:
+    settings.RUN_DIR = harbour.run_dir
     harbour.turn_on("XXAAA")
     server = starter(harbour)()
     first = server.kill_child(WATCH)
@@ -232,7 +237,8 @@ def test_what_keeps_ports_fresh_comes_back_and_is_given_up_in_the_end(harbour: H
         server.kill_child(WATCH)
     os.kill(server.child(WATCH), signal.SIGKILL)
     server.said("The refresh of ships ended 5 times within a minute (killed by signal 9): it is not started again.\n")
-    assert supervisor.answers(server.port, "healthz")
+    wait_for(lambda: not watch.is_running(), 5)
+    wait_for(lambda: supervisor.answers(server.port, "healthz"), AT_LEISURE)
     harbour.turn_on("XXAAA", on=False)
     time.sleep(1.5 * supervisor.LOOK_EVERY)
     harbour.turn_on("XXAAA")

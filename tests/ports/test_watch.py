@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -46,6 +47,22 @@ def test_nobody_is_asked_until_a_port_is_turned_on_and_then_at_once(site: Harbou
     assert site.ships() == ["EVER GIVEN", "MOL TRIUMPH"]
     assert [request.path for request in site.server.asked] == ["/north.told"]
     assert "XXAAA harbour: 2 calls: 2 new, 0 changed, " in site.log()
+
+
+def test_where_script_server_runs_one_is_about_to_be_started_unless_that_was_given_up(site: HarbourSite) -> None:
+    lock, given_up = site.run_dir / "server.lock", site.run_dir / watch.GIVEN_UP
+    server = site.start(sys.executable, "-c", "input()", "iotsite.supervisor")
+    lock.write_text(str(server.pid))
+    wait_for(watch.is_running)
+    assert watch.wake()
+    given_up.touch()
+    assert (watch.is_running(), watch.wake()) == (False, False)
+    given_up.unlink()
+    server.kill()
+    server.wait()
+    assert not watch.is_running()
+    lock.write_text(str(os.getpid()))
+    assert not watch.is_running(), "its number was given to another process"
 
 
 def test_one_that_is_turned_off_is_asked_no_more(site: HarbourSite) -> None:
