@@ -1,4 +1,5 @@
 from django import template
+from django.conf import settings
 
 from iotsite.parts import Parts, parts_of
 
@@ -9,3 +10,9 @@ register = template.Library()
 def parts(context: template.Context) -> Parts:
     """What this site has: {% parts as site %}."""
     return parts_of(context.get("request"))
+
+
+@register.simple_tag
+def is_public() -> bool:
+    """Whether ships can be read of without signing in: {% is_public as is_public %}."""
+    return settings.PORTS_PUBLIC
