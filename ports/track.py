@@ -23,8 +23,8 @@ LANE = 56
 
 
 class Shown(StrEnum):
-    HAD = "had"
-    PLANNED = "planned"
+    HAD = "past"
+    PLANNED = "plan"
     DOUBTFUL = "doubtful"
 
 

@@ -183,9 +183,9 @@ def drawn(vessel: Vessel) -> track.Drawing:
 def test_a_bar_for_each_stay_and_a_hollow_one_for_what_is_expected(given: Vessel) -> None:
     drawing = drawn(given)
     assert [(bar.shown, bar.sentence) for bar in drawing.bars] == [
-        ("planned", "Beta: expected 14 Jan 16:00"),
-        ("had", "Alpha, Kwai Tsing 3: 10 Jan 21:00 to 11 Jan 00:00, 3 h"),
-        ("had", "Alpha, Buoy A9: 11 Jan 00:00 to 11 Jan 09:00, 9 h"),
+        ("plan", "Beta: expected 14 Jan 16:00"),
+        ("past", "Alpha, Kwai Tsing 3: 10 Jan 21:00 to 11 Jan 00:00, 3 h"),
+        ("past", "Alpha, Buoy A9: 11 Jan 00:00 to 11 Jan 09:00, 9 h"),
     ]
     planned, first, second = drawing.bars
     assert first.x < second.x < planned.x
@@ -221,7 +221,7 @@ def test_moments_that_contradict_each_other_are_drawn_as_doubtful(given: Vessel)
 def test_what_vanished_is_never_drawn_as_departed(given: Vessel) -> None:
     change(PortCall.objects.get(port__locode="XXBBB"), status="gone", last_seen_at=hour(50))
     bar = next(bar for bar in drawn(given).bars if bar.sentence.startswith("Beta"))
-    assert (bar.shown, bar.sentence) == ("planned", "Beta: expected 14 Jan 16:00, gone from the feed")
+    assert (bar.shown, bar.sentence) == ("plan", "Beta: expected 14 Jan 16:00, gone from the feed")
 
 
 def test_of_no_moment_there_is_no_drawing(known: Teller, as_viewer: Client) -> None:
