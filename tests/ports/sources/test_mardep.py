@@ -339,6 +339,29 @@ def test_an_arrival_without_an_end_before_one_that_ended_is_over_too() -> None:
     ]
 
 
+def test_an_arrival_at_an_unreadable_moment_that_ended_is_ended_by_the_departure() -> None:
+    others = [{"CALL_SIGN": f"VR{number}"} for number in range(5)]
+    arrived = of(ARRIVED, *others, {"ARRIVAL_TIME": "?", "REMARK": "Departed"})
+    (call,) = calls_of(parse(arrived=arrived, departed=of(DEPARTED, {})), "VRAA1")
+    assert (call.status, call.ata, call.atd) == (Status.DEPARTED, None, hkt(22, 12))
+
+
+def test_a_ship_that_departed_from_another_place_left_only_the_last_at_her_departure() -> None:
+    arrived = of(ARRIVED, {"ARRIVAL_TIME": "21-AUG-2025 14:00", "REMARK": "Departed", "CURRENT_LOCATION": "TSING YI"})
+    (call,) = parse(arrived=arrived, departed=of(DEPARTED, {})).calls
+    assert [(stay.berth, stay.ata, stay.atd) for stay in call.stays] == [
+        ("TSING YI", hkt(21, 14), None),
+        ("SINOPEC", None, hkt(22, 12)),
+    ]
+
+
+def test_a_ship_is_called_as_the_list_in_port_calls_her() -> None:
+    due = of(DUE, {"VESSEL_NAME": "OLD NAME", "SHIP_TYPE": "OTHER"})
+    here = of(IN_PORT, {"VESSEL_NAME": "NEW NAME", "SHIP_TYPE": "TUG"})
+    ships = {call.ship for call in parse(due=due, in_port=here).calls}
+    assert {(ship.name, ship.type) for ship in ships} == {("NEW NAME", VesselType.TUG)}
+
+
 def test_who_came_at_her_eta_is_not_expected_a_second_time() -> None:
     due = of(DUE, {"ETA": "2025/08/22 11:00"}, {"ETA": "2025/08/25 11:00"})
     here, again = parse(due=due, in_port=of(IN_PORT, {})).calls

@@ -46,6 +46,13 @@ def test_who_is_listed_is_here_unless_a_later_word_says_that_she_left(
         assert here[0].in_port
 
 
+def test_of_two_arrivals_at_one_moment_the_one_that_is_remarked_ended() -> None:
+    here, left, end = Word(HOURS[1], {}), Word(HOURS[1], {}, has_left=True), Word(HOURS[2], {})
+    for arrived in ([here, left], [left, here]):
+        visits = join(arrived, [], [end])
+        assert [visit.departed for visit in visits if visit.arrived is left] == [end]
+
+
 @given(st.data(), arrivals, departures)
 def test_the_order_of_rows_says_nothing(data: st.DataObject, arrived: list[Word], departed: list[Word]) -> None:
     def told(arrived: list[Word], departed: list[Word]) -> list[tuple[object, ...]]:
