@@ -268,10 +268,10 @@ def test_a_truncated_file_is_refused(source: Source, sample: Sample, part: float
 
 def test_20_megabytes_are_refused_or_read_within_seconds(source: Source, sample: Sample) -> None:
     for name, content in sample.files.items():
-        began = time.monotonic()
+        began = time.process_time()
         with pytest.raises(SourceError) as error:
             source.parse({**sample.files, name: content + b" " * 20_000_000 + b"<!"}, sample.at)
-        assert time.monotonic() - began < 5
+        assert time.process_time() - began < 5
         assert_sentence(error.value)
 
 

@@ -403,11 +403,11 @@ def test_a_file_that_is_not_named_after_a_port_is_not_read() -> None:
 
 
 def test_nesting_and_size_are_refused_within_a_second() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert refusal(b"[" * 2_000_000) == "FIRAU.json is nested too deeply."
     assert refusal(b'{"a":' * 400_000) == "FIRAU.json is nested too deeply."
     assert refusal(b" " * 20_000_000 + b"[]").startswith("FIRAU.json is too large: 20,000,002 bytes")
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_the_most_calls_that_fit_are_read_within_a_stated_bound() -> None:
@@ -415,9 +415,9 @@ def test_the_most_calls_that_fit_are_read_within_a_stated_bound() -> None:
     calls = [{**RECORDED["portCalls"][number % 15], "portCallId": number} for number in range(3_000)]
     content = json.dumps(wrapped(*calls)).encode()
     assert 4_000_000 < len(content) < 8_388_608
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(Digitraffic().parse({"FIRAU.json": content}, AT).calls) == 3_000
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
 
 
 JUNK = {

@@ -101,9 +101,9 @@ def test_the_calls_are_those_that_an_independent_count_finds(files: dict[str, by
 def test_the_four_recorded_lists_are_read_in_a_tenth_of_a_second() -> None:
     took = []
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.process_time()
         MarDep().parse(G3, AT)
-        took.append(time.perf_counter() - began)
+        took.append(time.process_time() - began)
     assert min(took) <= 0.1
 
 
@@ -348,7 +348,8 @@ def test_an_arrival_at_an_unreadable_moment_that_ended_is_ended_by_the_departure
 
 def test_a_ship_that_departed_from_another_place_left_only_the_last_at_her_departure() -> None:
     arrived = of(ARRIVED, {"ARRIVAL_TIME": "21-AUG-2025 14:00", "REMARK": "Departed", "CURRENT_LOCATION": "TSING YI"})
-    (call,) = parse(arrived=arrived, departed=of(DEPARTED, {})).calls
+    others = of(IN_PORT, {"CALL_SIGN": "VRBB2"})
+    (call,) = calls_of(parse(arrived=arrived, in_port=others, departed=of(DEPARTED, {})), "VRAA1")
     assert [(stay.berth, stay.ata, stay.atd) for stay in call.stays] == [
         ("TSING YI", hkt(21, 14), None),
         ("SINOPEC", None, hkt(22, 12)),
@@ -533,24 +534,24 @@ def test_entities_and_document_types_are_refused(content: bytes) -> None:
 
 @pytest.mark.parametrize("root", [b"<RP04005IXML>", b"<RP04005IXML><G_SQL1>"])
 def test_two_megabytes_of_nesting_are_refused_at_once(root: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert refusal(DUE, root + b"<a>" * 690_000) == "RP04005i.XML is nested deeper than a list of rows."
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_a_file_of_20_megabytes_is_refused_at_once() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert refusal(DUE, G3[DUE] + b" " * 20_000_000) == (
         f"RP04005i.XML is too large: {len(G3[DUE]) + 20_000_000:,} bytes, and at most 2,097,152 are read."
     )
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_half_a_million_rows_are_refused() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     told = refusal(DUE, b"<RP04005IXML>" + b"<r/>" * 500_000 + b"</RP04005IXML>")
     assert told == "RP04005i.XML has more than 10,000 rows, which is never so."
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_the_most_that_fits_is_read_within_a_stated_bound() -> None:
@@ -558,9 +559,9 @@ def test_the_most_that_fits_is_read_within_a_stated_bound() -> None:
     rows = [{"CALL_SIGN": f"V{number:05}"} for number in range(7_500)]
     content = of(DUE, *rows)
     assert 1_500_000 < len(content) < 2_097_152
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(parse(due=content).calls) == 7_500
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
 
 
 @pytest.mark.parametrize("encoding", ["utf-7", "big5", "no-such"])
