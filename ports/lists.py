@@ -1,10 +1,10 @@
 """The lists of a port: which calls each shows, in which columns, and what is remarkable about one."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django.db.models import Case, IntegerField, QuerySet, Value, When
@@ -47,7 +47,7 @@ SORT = {Tab.IN_PORT: "-ata", Tab.EXPECTED: "eta", Tab.DEPARTED: "-atd"}
 # What may be sorted by, the field, the head of the column. A column that is empty on a page is left out.
 _BERTH, _AGENT = ("berth", "berth", "Berth"), ("agent", "agent", "Agent")
 _FROM, _TO = ("from", "previous_port", "From"), ("to", "next_port", "To")
-_ETD, _LEAVES = ("etd", "etd", "Leaves (ETD)"), ("leaves", "leaves_at", "Next move")
+_ETD, _LEAVES = ("etd", "etd", "ETD"), ("leaves", "leaves_at", "Leaves")
 _PILOT, _ARRIVED = ("pilot", "pilot_ordered_at", "Pilot ordered"), ("ata", "ata", "Arrived")
 COLUMNS: dict[Tab, tuple[Column, ...]] = {
     Tab.IN_PORT: (_ARRIVED, _BERTH, _LEAVES, _ETD, _AGENT, _FROM, _TO),
@@ -132,12 +132,12 @@ class Sheet:
     columns: list[Column] = field(default_factory=list)
 
 
-def sheet(found: Sequence[PortCall], tab: Tab, clock: Clock, followed: Collection[int] = ()) -> Sheet:
+def sheet(found: Sequence[PortCall], tab: Tab, clock: Clock) -> Sheet:
     columns = [column for column in COLUMNS[tab] if any(getattr(call, column[1]) for call in found)]
     shifts = _shifts(found, clock) if tab is Tab.EXPECTED else {}
     lines, group = [], None
     for call in found:
-        badges = [Badge("followed")] if call.vessel_id in followed else []
+        badges = [Badge("followed")] if getattr(call, "is_followed", False) else []
         badges += _badges(call, tab, clock, shifts)
         cells = [_cell(call, column, clock) for column in columns]
         line = Line(call, address(call.vessel_id), shape(call.vessel.type), what(call.vessel), badges, cells)
@@ -216,11 +216,16 @@ def _shifts(found: Sequence[PortCall], clock: Clock) -> dict[int, timedelta]:
     return {pk: by for pk, by in shifts.items() if by and abs(by) >= timedelta(minutes=1)}
 
 
-def choices(port: Port) -> dict[str, list[Any]]:
-    """What the filters of a port offer: what stands in its open calls."""
-    rows = port.calls.filter(status__in=OPEN).order_by()
+def choices(port: Port, ships: str) -> dict[str, list[Any]]:
+    """What the filters of a port offer: what stands in its open calls. Kept while ``ships`` is the same."""
+    return _choices(port.pk, ships) if port.loaded_at else {}
+
+
+@lru_cache(maxsize=32)
+def _choices(port: int, ships: str) -> dict[str, list[Any]]:
+    rows = PortCall.objects.filter(port=port, status__in=OPEN).order_by()
     fields = ("berth", "berth__name", "vessel__flag", "agent", "previous_port")
-    found = list(rows.values_list(*fields)[:CHOSEN_FROM]) if port.loaded_at else []
+    found = list(rows.values_list(*fields)[:CHOSEN_FROM])
     berths = {(pk, name) for pk, name, *_ in found if pk}
     flags = {(row[2], countries.name(row[2])) for row in found if row[2]}
     return {

@@ -2,6 +2,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,6 +17,7 @@ from ports.filters import Asked, CallFilter, ChangeFilter
 from ports.freshness import Freshness, at_hand
 from ports.lists import Tab
 from ports.models import Change, Follow, Port
+from ports.sources.ppa import Portal
 from ports.times import Clock, place
 
 PAGE = 50
@@ -97,12 +99,14 @@ class Page:
         return f"{self.request.path}?{kept.urlencode()}" if kept else self.request.path
 
     def context(self) -> dict[str, Any]:
+        source = self.port.feed.publisher
         asked = {name: self.request.GET.get(name, "")[:LONGEST] for name in self.asked.form.fields}
         return {
             "port": self.port,
             "tab": self.tab,
             "tabs": list(self._tabs()),
-            "source": self.port.feed.publisher,
+            "source": source,
+            "is_derived": isinstance(source, Portal),
             "fresh": Freshness.of(self.port),
             "clock": self.clock,
             "zones": list(self._zones()),
@@ -142,10 +146,11 @@ def _list(page: Page) -> None:
     if page.is_valid:
         near = lists.within_reach(page.asked.qs, page.port, page.tab, page.values)
         some = lists.ordered(near, page.tab, page.values["sort"])
+        mine = Follow.objects.of(page.request.user).filter(vessel=OuterRef("vessel"))
+        some = some.annotate(is_followed=Exists(mine)) if page.request.user.pk else some
         found = list(some[(number - 1) * PAGE : number * PAGE + 1])
     sort = page.values.get("sort") or lists.SORT[page.tab]
-    followed = Follow.objects.of(page.request.user).vessel_ids() if page.request.user.pk and found else set()
-    sheet = lists.sheet(found[:PAGE], page.tab, page.clock, followed)
+    sheet = lists.sheet(found[:PAGE], page.tab, page.clock)
     page.shown = {
         "lines": sheet.lines,
         "heads": [_head(page, column, sort) for column in [("name", "", "Ship"), *sheet.columns]],
@@ -156,7 +161,7 @@ def _list(page: Page) -> None:
         "previous": page.address(page=number - 1 if number > 2 else None) if number > 1 else "",
         "number": number,
         "looked_at": lists.LOOKED_AT if page.is_valid and _is_cut(page) else 0,
-        "choices": lists.choices(page.port) if not page.request.htmx else {},  # type: ignore[attr-defined]
+        "choices": lists.choices(page.port, page.ships) if not page.request.htmx else {},  # type: ignore[attr-defined]
     }
 
 
