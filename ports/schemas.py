@@ -1,9 +1,7 @@
 """What the API gives of ports, in the words of OpenAPI, and how rows become that."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import Any, Literal
 
 from iotsite.api import Told
 from ports.counts import Counts
@@ -12,7 +10,6 @@ from ports.models import Berth, Change, PortCall, Stay, Vessel
 Statuses = Literal["expected", "in_port", "departed", "cancelled", "gone"]
 Types = Literal["bulk", "container", "tanker", "car_carrier", "cruise", "general", "fishing", "tug", "other"]
 BerthKinds = Literal["berth", "anchorage", "pilot_station"]
-Cursor = Annotated[str, Field(pattern=r"^[0-9]{1,18}(-[0-9]{1,18})?$")]
 
 
 class PlaceOut(Told):
@@ -169,7 +166,7 @@ class ChangeOut(Told):
 class ChangesOut(Told):
     items: list[ChangeOut]
     next_cursor: str | None
-    """Send it as `cursor` for the next page; null: there is none."""
+    """Send it as `cursor` for the next page; null: there is none. A page may be short, or empty, before the last."""
 
 
 def port_item(port: Any, counts: Counts | None) -> dict[str, Any]:

@@ -200,6 +200,11 @@ def test_a_page_looks_through_so_many_calls_and_says_where_to_go_on(
     everybody = [item["vessel"]["name"] for item in walk(program, f"{CALLS}?limit=2")]
     assert len(everybody) == len(set(everybody)) == 11
     assert walk(program, f"{CALLS}?type=tanker") == []
+    since = "changed_since=2026-01-01T00:00:00Z"
+    assert walk(program, f"{CALLS}?type=tanker&{since}") == []
+    changed = [item["vessel"]["name"] for item in walk(program, f"{CALLS}?{since}&limit=2")]
+    assert sorted(changed) == sorted(set(everybody) - {"OLD LADY"})
+    assert len(walk(program, "/changes?limit=2")) == Change.objects.count()
     assert names(program.get(f"{CALLS}?status=in_port")) == ["OLD LADY"], "who is there is looked up, not looked for"
     assert names(program.get(f"{CALLS}?q=old+lady")) == ["OLD LADY"]
 
@@ -250,14 +255,11 @@ def test_a_port_that_is_off_or_unknown_is_not_there(program: Program, known: Tel
         "limit=0",
         "limit=201",
         "cursor=-1",
-        "cursor=1-2-3",
         "cursor=1-2",
+        f"cursor={2**63}",
+        "cursor=" + "9" * 5000,
         "cursor=abc",
         "cursor=%00",
-        "cursor=%D9%A1",  # a digit, in Arabic
-        "cursor=" + "9" * 19,
-        "changed_since=2026-01-01T00:00:00Z&cursor=5",
-        "changed_since=2026-01-01T00:00:00Z&cursor=" + "9" * 18 + "-1",
         "colour=red",
         "Status=in_port",
     ],
@@ -322,16 +324,14 @@ def test_changes_are_found_by_port_and_moment_page_by_page(program: Program, kno
     for number in range(1, 6):
         known.tell(old, call(name="ONE", eta=hour(10 + number)), call(name="FAR", port="XXBBB", eta=hour(number)))
     everything = walk(program, "/changes?limit=3")
-    assert [item["id"] for item in everything] == list(
-        Change.objects.order_by("-seen_at", "-id").values_list("id", flat=True)
-    )
+    assert [item["id"] for item in everything] == list(Change.objects.order_by("-id").values_list("id", flat=True))
     far = walk(program, "/changes?port=XXBBB&limit=2")
     assert [item["field"] for item in far] == ["eta"] * 4 + ["status"]
     assert len(program.get("/changes?since=2026-01-10T16:00:00Z").json()["items"]) == 4
     assert len(program.get("/changes?since=2026-01-10T18:00:00%2B02:00&port=XXBBB").json()["items"]) == 2
 
 
-@pytest.mark.parametrize("query", ["since=5", "cursor=5", "cursor=a", "limit=201", "field=eta", f"cursor={'9' * 18}-5"])
+@pytest.mark.parametrize("query", ["since=5", "cursor=1-5", "cursor=a", "limit=201", "field=eta", f"cursor={2**63}"])
 def test_a_wrong_question_about_changes_is_refused(program: Program, known: Teller, query: str) -> None:
     assert problem(program.get(f"/changes?{query}"))[:2] == (422, "invalid")
 
