@@ -19,7 +19,10 @@ ROWS_AT_A_TIME = 500
 
 def defused(cell: object) -> str:
     """A spreadsheet takes a cell that begins like a formula for one, and strangers name ships and people relays."""
-    text = CONTROLS.sub("", str(cell))
+    text = str(cell)
+    if text[:1].isalnum() and text.isprintable():
+        return text  # nearly all of them, soon known
+    text = CONTROLS.sub("", text)
     return f"'{text}" if text.lstrip(UNSEEN).startswith(FORMULA) else text
 
 
