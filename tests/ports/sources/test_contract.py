@@ -19,7 +19,7 @@ from ports.models import Berth, Feed, Port, PortCall, Vessel
 from ports.models.feed import SHORTEST_INTERVAL
 from ports.snapshot import OPEN, CallReport, Ship, Snapshot, Status, StayReport
 from ports.sources import Source, SourceError, registry
-from tests.ports.sources.samples import GOOD, Sample
+from tests.ports.sources.samples import GOOD, ROOT, Sample
 
 BROKEN = {
     "empty": b"",
@@ -76,6 +76,14 @@ def test_says_who_publishes_under_which_terms_and_where_to_look(source: Source) 
         assert told == told.strip() != ""
     assert source.page.startswith("https://")
     assert source.licence_url == "" or source.licence_url.startswith("https://")
+
+
+def test_the_documentation_has_a_section_on_it(source: Source) -> None:
+    sections = (ROOT / "docs" / "sources.md").read_text().split("\n## ")[1:]
+    own = [section for section in sections if section.startswith(f"{source.name}:")]
+    assert len(own) == 1, f"docs/sources.md has no section “{source.name}: …”."
+    assert source.publisher in own[0]
+    assert "Checked against" in own[0]
 
 
 def test_asks_politely(source: Source) -> None:
