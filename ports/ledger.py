@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from iotsite.prepared import insert_all, update_all
 from ports.matching import pair
 from ports.models import Berth, BerthName, Change, Port, PortCall, Refresh, Stay
-from ports.register import Register, chunks, upsert
+from ports.register import Register, chunks
 from ports.snapshot import OPEN, CallReport, Snapshot, Status, StayReport
 
 TOLD = ("eta", "etd", "ata", "atd", "pilot_ordered_at", "leaves_at", "agent", "previous_port", "next_port")
@@ -41,9 +42,13 @@ class Counts:
 class Ledger:
     """The rows that some reports of one port make and change."""
 
-    def __init__(self, port: Port, snapshot: Snapshot, last_look: datetime | None, counts: Counts) -> None:
+    def __init__(
+        self, port: Port, snapshot: Snapshot, last_look: datetime | None, counts: Counts, *, is_logged: bool = True
+    ) -> None:
         self.port, self.snapshot, self.at, self.last_look = port, snapshot, snapshot.at, last_look
         self.counts = counts
+        self.is_logged = is_logged
+        """That a first load finds everything new is no news."""
         self.changes: list[Change] = []
         self._new: list[PortCall] = []
         self._changed: list[PortCall] = []
@@ -163,9 +168,10 @@ class Ledger:
         return names
 
     def _note(self, call: PortCall, name: str, was: object, became: object) -> None:
-        self.changes.append(
-            Change(port=self.port, call=call, field=name, was=as_text(was), became=as_text(became), seen_at=self.at)
-        )
+        if self.is_logged:
+            self.changes.append(
+                Change(port=self.port, call=call, field=name, was=as_text(was), became=as_text(became), seen_at=self.at)
+            )
 
     def lose(self, calls: Iterable[int]) -> None:
         """Enter that these calls, which stood in the last answer, do not stand in this one."""
@@ -228,15 +234,17 @@ class Ledger:
         """Write it all, the closed calls first: they make room for others of their vessels. Within a transaction."""
         self._berths.save()
         Stay.objects.filter(pk__in=self._dropped_stays).delete()
-        closed_first = sorted(self._changed, key=lambda call: call.status in OPEN)
-        PortCall.objects.bulk_create(closed_first, **upsert(PortCall))
-        PortCall.objects.bulk_create(self._new)
-        Stay.objects.bulk_create([stay for stay in self._stays if stay.pk], **upsert(Stay))
-        Stay.objects.bulk_create([stay for stay in self._stays if not stay.pk])
-        if self.port.loaded_at:  # that a first load found everything new is no news
-            for change in self.changes:
-                change.refresh = refresh
-            Change.objects.bulk_create(self.changes)
+        for call in (*self._changed, *self._new):  # vessels and berths got their numbers only now
+            call.vessel_id, call.berth_id = call.vessel.pk, call.berth.pk if call.berth else None
+        update_all([call for is_open in (False, True) for call in self._changed if (call.status in OPEN) is is_open])
+        insert_all(self._new)
+        for stay in self._stays:
+            stay.call_id, stay.berth_id = stay.call.pk, stay.berth.pk
+        update_all([stay for stay in self._stays if stay.pk])
+        insert_all([stay for stay in self._stays if not stay.pk])
+        for change in self.changes:
+            change.call_id, change.refresh = change.call.pk, refresh
+        insert_all(self.changes)
 
 
 class Berths:

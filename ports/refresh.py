@@ -228,7 +228,7 @@ class Work:
         while answer.news:
             part, answer.news = answer.news[:SLICE], answer.news[SLICE:]
             register = Register((report.ship for report in part), self.feed.source, self.at)
-            ledger = Ledger(answer.port, snapshot, self.last_look, answer.counts)
+            ledger = Ledger(answer.port, snapshot, self.last_look, answer.counts, is_logged=False)
             ledger.take(part, register, answer.known)
             answer.absent -= ledger.matched
             with writing():
@@ -237,7 +237,8 @@ class Work:
             self.progress(total - len(answer.news), total)
 
     def _entered(self, answer: "Answer", snapshot: Snapshot, register: Register) -> Ledger:
-        ledger = Ledger(answer.port, snapshot, self.last_look, answer.counts)
+        is_logged = self.is_dry or answer.port.loaded_at is not None
+        ledger = Ledger(answer.port, snapshot, self.last_look, answer.counts, is_logged=is_logged)
         if answer.news:
             ledger.take(answer.news, register, answer.known)
         ledger.lose(answer.absent - ledger.matched)

@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from django.db.models import Model
-
+from iotsite.prepared import insert_all, update_all
 from ports.models import Identifier, Vessel, VesselName
 from ports.snapshot import Ship, VesselType
 
@@ -23,12 +22,6 @@ def chunks(values: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
     rest = iter(values)
     while chunk := list(islice(rest, size)):
         yield chunk
-
-
-def upsert(model: type[Model]) -> dict[str, Any]:
-    """How ``bulk_create`` writes rows that are there: far less SQL than ``bulk_update`` makes."""
-    names = [column.name for column in model._meta.concrete_fields if not column.primary_key]
-    return {"update_conflicts": True, "unique_fields": ["id"], "update_fields": names}
 
 
 class Register:
@@ -128,8 +121,8 @@ class Register:
 
     def save(self) -> None:
         """Write it all; within a transaction of the caller's."""
-        Vessel.objects.bulk_create(self.new)
-        Vessel.objects.bulk_create(self.changed.values(), **upsert(Vessel))
+        insert_all(self.new)
+        update_all(list(self.changed.values()))
         VesselName.objects.bulk_create(self.names, ignore_conflicts=True)
         Identifier.objects.bulk_create(self.identifiers, ignore_conflicts=True)
 

@@ -71,4 +71,5 @@ class Teller:
 
 
 def told(calls: Iterable[CallReport], **snapshot: Any) -> bytes:
-    return pickle.dumps(Snapshot(**({"at": START, "calls": tuple(calls), "complete": BOTH} | snapshot)))
+    facts: dict[str, Any] = {"at": START, "calls": tuple(calls), "complete": BOTH} | snapshot
+    return pickle.dumps(Snapshot(**facts))
