@@ -158,7 +158,6 @@ class _Errand:
             )
         unpack = _Gunzip() if packing.endswith("gzip") else _AsItIs()
         body, came = bytearray(), 0
-        # read1 returns with what has come, so that the clock is looked at however slowly it drips.
         while chunk := response.raw.read1(AT_ONCE, decode_content=False):
             came += len(chunk)
             self.bytes += len(chunk)
@@ -166,8 +165,6 @@ class _Errand:
             if max(len(body), came) > self.limits.size:
                 large = f"{address.file} from {host_of(address)} is larger than {self.limits.size / 1e6:g} MB"
                 raise FetchError(f"{large}, as no list of ships is. Nothing of it was taken. {NEWER}")
-            if self.watch.is_over:
-                break
         if self.watch.is_over:  # a connection that was cut looks like one that has ended
             raise TimeoutError
         if came and not unpack.is_whole:
@@ -193,9 +190,8 @@ class _Gunzip:
         return self.stream.eof
 
     def feed(self, chunk: bytes, room: int) -> bytes:
-        is_over = self.stream.eof
         unpacked = self.stream.decompress(chunk, room + 1)
-        if is_over or self.stream.unused_data:
+        if self.stream.unused_data:
             raise zlib.error("something follows the end")
         return unpacked
 

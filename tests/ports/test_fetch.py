@@ -187,6 +187,7 @@ def test_406_is_said(server: Server) -> None:
         (403, "does not let"),
         (404, "has no due.xml ("),
         (418, "418"),
+        (501, "(501)"),
     ],
 )
 def test_a_refusal_is_said_and_not_tried_again(server: Server, code: int, words: str) -> None:
