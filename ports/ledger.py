@@ -239,7 +239,9 @@ class Ledger:
         update_all([call for is_open in (False, True) for call in self._changed if (call.status in OPEN) is is_open])
         insert_all(self._new)
         for stay in self._stays:
-            stay.call_id, stay.berth_id = stay.call.pk, stay.berth.pk
+            stay.berth_id = stay.berth.pk
+            if not stay.pk:
+                stay.call_id = stay.call.pk
         update_all([stay for stay in self._stays if stay.pk])
         insert_all([stay for stay in self._stays if not stay.pk])
         for change in self.changes:
