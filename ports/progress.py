@@ -72,7 +72,13 @@ _teller: ContextVar[_Teller | None] = ContextVar("teller", default=None)
 
 @contextmanager
 def telling(feed: int, listener: Listener | None = None) -> Iterator[None]:
-    """While this lasts, what ``tell`` says is about the feed of this number."""
+    """While this lasts, what ``tell`` says is about the feed of this number.
+
+    Where another process tells of it already, that one is at work, and we are about to be refused.
+    """
+    if _is_told_by_another(feed):
+        yield
+        return
     teller = _Teller(feed, listener)
     teller.write()
     token = _teller.set(teller)
@@ -100,6 +106,11 @@ def running() -> dict[int, Now]:
         if said and (now := _read(file, said)):
             found[now.feed] = now
     return found
+
+
+def _is_told_by_another(feed: int) -> bool:
+    said = read_whole(_file(feed))
+    return bool(said and said.get("pid") != os.getpid() and _read(_file(feed), said))
 
 
 def _file(feed: int) -> Path:

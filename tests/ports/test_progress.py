@@ -55,6 +55,22 @@ def test_who_listens_hears_every_step_while_the_file_is_spared() -> None:
     assert [now.done for now in heard] == list(range(100))
 
 
+def test_what_another_process_tells_is_left_alone(run_dir: Path) -> None:
+    file = run_dir / "feed-7.now"
+    with progress.telling(7):
+        told = json.loads(file.read_text())
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        theirs = json.dumps(told | {"pid": other.pid, "born": progress._born(other.pid), "stage": "reading"})
+        file.write_text(theirs)
+        with progress.telling(7):
+            progress.tell("fetching")
+            assert stages() == {7: "reading"}
+        assert file.read_text() == theirs
+        other.communicate(b"\n")
+    with progress.telling(7):
+        assert stages() == {7: "starting"}, "it is dead now"
+
+
 def test_nothing_is_told_where_nobody_asked(run_dir: Path) -> None:
     progress.tell("fetching")
     assert list(run_dir.iterdir()) == []
