@@ -206,6 +206,11 @@ class Ledger:
     def _stay(self, call: PortCall, report: CallReport, stored: list[Stay], *, is_whole: bool) -> None:
         """Bring the stays of ``call`` to what the report says, and say where she is."""
         told = [(self._berths.berth(stay), stay) for stay in report.stays]
+        if report.status == Status.DEPARTED and not is_whole:
+            # Where she lay last, which is not where she was seen last on her way out.
+            told = [
+                (berth, stay) for berth, stay in told if berth.key not in {known.berth.key for known in stored[:-1]}
+            ]
         start = 0 if is_whole else len(stored) - _overlap(stored, [berth for berth, _ in told])
         stays = stored[:start]
         for position, (berth, report_of_it) in enumerate(told, start):
@@ -214,6 +219,8 @@ class Ledger:
                 stay.berth, stay.seen_from, stay.seen_until = berth, self.at, None
             for name in MOMENTS:
                 setattr(stay, name, getattr(report_of_it, name) or (None if is_whole else getattr(stay, name)))
+            if position and stay.ata == call.ata:
+                stay.ata = None  # that is when she came to the port, not to her second berth
             stays.append(stay)
         self._dropped_stays += [stay.pk for stay in stored[len(stays) :]]
         for stay in stays:

@@ -209,12 +209,22 @@ class Work:
             answer.counts.unknown = sum(snapshot.unknown.values())
             if answer.port.loaded_at is None and not self.is_dry:
                 self._load(answer, snapshot)
-        register = Register((report.ship for answer in answers for report in answer.news), self.feed.source, self.at)
+        register = self._register([report for answer in answers for report in answer.news])
         ledgers = [self._entered(answer, snapshot, register) for answer in answers]
         self.changes = [change for ledger in ledgers for change in ledger.changes]
         is_new = any(not counts.is_nothing for counts in self.counts.values())
         outcome = Refresh.Outcome.DONE if is_new else Refresh.Outcome.UNCHANGED
         return self.end(Refresh.Outcome.PARTIAL if errors else outcome, errors, register, ledgers)
+
+    def _register(self, reports: Sequence[CallReport]) -> Register:
+        """The vessels of ``reports``, after those who turn out to be one are one."""
+        ships = [report.ship for report in reports]
+        register = Register(ships, self.feed.source, self.at)
+        merges = [] if self.is_dry else register.doubles(ships)
+        for merge in merges:
+            with writing():
+                merge.carry_out()
+        return Register(ships, self.feed.source, self.at) if merges else register
 
     def _reports_of(self, port: Port, snapshot: Snapshot) -> list[CallReport]:
         """What is told of ``port``. An example has a code of its own, and its recording the real port's."""
@@ -227,7 +237,7 @@ class Work:
         total = len(answer.news)
         while answer.news:
             part, answer.news = answer.news[:SLICE], answer.news[SLICE:]
-            register = Register((report.ship for report in part), self.feed.source, self.at)
+            register = self._register(part)
             ledger = Ledger(answer.port, snapshot, self.last_look, answer.counts, is_logged=False)
             ledger.take(part, register, answer.known)
             answer.absent -= ledger.matched

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TypeVar
 
 from iotsite.prepared import insert_all, update_all
+from ports.merging import Merge
 from ports.models import Identifier, Vessel, VesselName
 from ports.snapshot import Ship, VesselType
 
@@ -44,7 +45,7 @@ class Register:
                 for vessel in Vessel.objects.filter(**{f"{kind}__in": chunk}).order_by("id"):
                     self._by.setdefault((kind, getattr(vessel, kind)), self._one(vessel))
         values = {getattr(ship, kind) for ship in ships for kind in NUMBERS} - {""}
-        values |= {_plain(ship.name) for ship in ships if not _is_numbered(ship)}
+        values |= {plain(ship.name) for ship in ships if not _is_numbered(ship)}
         for chunk in chunks(values):
             known = Identifier.objects.filter(value__in=chunk, source__in=("", self.source)).select_related("vessel")
             for identifier in known:
@@ -62,9 +63,20 @@ class Register:
         self._update(vessel, ship)
         return vessel
 
+    def doubles(self, ships: Iterable[Ship]) -> list[Merge]:
+        """Who was two vessels until a ship told both her IMO number and the call sign that one without had."""
+        found: dict[int, Merge] = {}
+        for ship in ships:
+            known = self._by.get(("imo", ship.imo)) if ship.imo else None
+            for kind in ("mmsi", "call_sign"):
+                other = self._by.get((kind, getattr(ship, kind)))
+                if known and other and other is not known and not other.imo and plain(other.name) == plain(ship.name):
+                    found[other.pk] = Merge(stays=known, goes=other)
+        return list(found.values())
+
     def _find(self, ship: Ship) -> Vessel | None:
         if not _is_numbered(ship):
-            return self._by.get((Identifier.Kind.NAME, _plain(ship.name)))
+            return self._by.get((Identifier.Kind.NAME, plain(ship.name)))
         for kind in NUMBERS:
             vessel = self._by.get((kind, getattr(ship, kind)))
             if vessel and not _is_other(vessel, ship, kind):
@@ -82,8 +94,8 @@ class Register:
             if number := getattr(ship, kind):
                 self._by[kind, number] = vessel
         if not _is_numbered(ship):
-            self._by[Identifier.Kind.NAME, _plain(ship.name)] = vessel
-            self._identify(vessel, Identifier.Kind.NAME, _plain(ship.name), self.source)
+            self._by[Identifier.Kind.NAME, plain(ship.name)] = vessel
+            self._identify(vessel, Identifier.Kind.NAME, plain(ship.name), self.source)
         return vessel
 
     def _update(self, vessel: Vessel, ship: Ship) -> None:
@@ -99,7 +111,7 @@ class Register:
         if vessel.type == VesselType.OTHER and ship.type != VesselType.OTHER and "type" not in vessel.corrected:
             self._set(vessel, "type", ship.type)
             self._set(vessel, "source_type", ship.source_type)
-        if ship.name and _plain(ship.name) != _plain(vessel.name) and "name" not in vessel.corrected:
+        if ship.name and plain(ship.name) != plain(vessel.name) and "name" not in vessel.corrected:
             self._rename(vessel, ship.name)
 
     def _is_free(self, field: str, told: str, vessel: Vessel) -> bool:
@@ -127,7 +139,7 @@ class Register:
         Identifier.objects.bulk_create(self.identifiers, ignore_conflicts=True)
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name without what is spelling only."""
     return " ".join(name.split()).casefold()[:120]
 

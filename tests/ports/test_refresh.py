@@ -234,6 +234,20 @@ def test_planned_stays_are_replaced_by_what_came(known: Teller) -> None:
     assert [stay.berth.name for stay in calls()[0].stays.all()] == ["Pier 2"]
 
 
+def test_the_last_berth_told_at_a_departure_is_not_a_way_back(known: Teller) -> None:
+    known.tell(OLD, call(IN_PORT, ata=hour(-5), **at("Pier 1")))
+    known.tell(OLD, call(IN_PORT, ata=hour(-5), **at("Channel")))
+    known.tell(OLD, call(DEPARTED, atd=hour(2.5), **at("Pier 1")))
+    assert [stay.berth.name for stay in calls()[0].stays.all()] == ["Pier 1", "Channel"]
+
+
+def test_the_arrival_at_the_port_is_not_that_at_the_second_berth(known: Teller) -> None:
+    came = hour(-5)
+    known.tell(OLD, call(IN_PORT, ata=came, stays=(StayReport("Pier 1", ata=came),)))
+    known.tell(OLD, call(IN_PORT, ata=came, stays=(StayReport("Pier 2", ata=came),)))
+    assert [stay.ata for stay in calls()[0].stays.all()] == [came, None]
+
+
 def test_stays_end_when_the_ship_leaves(known: Teller) -> None:
     known.tell(OLD, call(IN_PORT, ata=hour(-5), **at("Pier 1")))
     known.tell(OLD, call(DEPARTED, atd=hour(1.5)))
@@ -250,6 +264,24 @@ def test_an_imo_number_that_comes_later_is_the_same_ship(known: Teller) -> None:
     known.tell(OLD, call(IN_PORT, ship=ship(call_sign="H3RC", imo=IMO), ata=hour(1.5)))
     assert [(vessel.imo, vessel.call_sign) for vessel in Vessel.objects.filter(name="EVER GIVEN")] == [(IMO, "H3RC")]
     assert statuses() == [IN_PORT]
+
+
+def test_two_vessels_that_turn_out_to_be_one_are_merged(known: Teller) -> None:
+    known.tell(OLD, call(ship=Ship("EVER GIVEN", imo=IMO), port="XXBBB", key="7", eta=hour(90)), call(eta=hour(5)))
+    assert Vessel.objects.filter(name="EVER GIVEN").count() == 2
+    both = ship(imo=IMO)
+    known.tell(OLD, call(ship=both, port="XXBBB", key="7", eta=hour(90)), call(IN_PORT, ship=both, ata=hour(1.5)))
+    vessel = Vessel.objects.get(name="EVER GIVEN")
+    assert (vessel.imo, vessel.call_sign) == (IMO, both.call_sign)
+    assert [call.status for call in vessel.calls.order_by("port")] == [IN_PORT, EXPECTED]
+
+
+def test_another_ship_with_her_call_sign_is_not_merged(known: Teller) -> None:
+    known.tell(
+        OLD, call(ship=Ship("EVER GIVEN", imo=IMO), port="XXBBB", key="7"), call(ship=ship("TUG", call_sign="X"))
+    )
+    known.tell(OLD, call(ship=Ship("EVER GIVEN", imo=IMO, call_sign="X"), port="XXBBB", key="7"))
+    assert Vessel.objects.exclude(name="OLD LADY").count() == 2
 
 
 def test_a_ship_that_changes_her_name_is_the_same_ship(known: Teller) -> None:
