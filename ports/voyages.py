@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 
 from ports.models import PortCall, Stay
 from ports.snapshot import Status
-from ports.times import Clock
+from ports.times import Clock, length
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,13 @@ class Voyage:
     @property
     def moments(self) -> list[tuple[str, SafeString]]:
         return [(word, self.clock.told(at)) for word, at in known(self.call)]
+
+    @property
+    def overdue(self) -> str:
+        """For how long; empty where she is not."""
+        call, now = self.call, self.clock.now
+        is_late = call.status == Status.EXPECTED and call.eta is not None and call.eta < now
+        return length(now - call.eta) if is_late and call.eta else ""
 
     @property
     def berths(self) -> list[str]:

@@ -199,3 +199,12 @@ def test_it_is_nobody_s_page_but_one_s_own(client: Client, fleet: dict[str, Vess
         ):
             assert (response.status_code, response["Location"].split("?")[0]) == (302, "/account/sign-in/")
     assert Follow.objects.count() == 0
+
+
+def test_who_is_overdue_is_said_to_be(as_viewer: Client, viewer: User, fleet: dict[str, Vessel]) -> None:
+    Port.objects.filter(locode="XXAAA").update(is_example=True, example_at=hour(33))
+    fleet["LATER"].follow(viewer, True)
+    assert "overdue 3 h" in text(as_viewer.get("/ports/followed/"))
+    fleet["LATER"].follow(viewer, False)
+    fleet["HERE"].follow(viewer, True)
+    assert "overdue" not in text(as_viewer.get("/ports/followed/"))
