@@ -238,6 +238,15 @@ def test_a_ship_that_is_moved_elsewhere_has_left_though_nobody_told_when() -> No
     assert (told["CAKTM"].status, told["CANNO"].status) == (DEPARTED, IN_PORT)
 
 
+def test_an_order_from_a_port_that_she_has_left_does_not_bring_her_back() -> None:
+    told = read(move("RB1", "BRO", -5), move("RB1", "CG2", 5, "Order")).calls
+    assert [call.status for call in told] == [DEPARTED]
+
+
+def test_a_move_that_is_away_is_made_too() -> None:
+    assert calls(move("RB1", "BRO", -1, "Away"))["CAVAN"].status == DEPARTED
+
+
 def test_an_old_order_that_was_never_dispatched_does_not_bring_her_back() -> None:
     assert calls(move("BRO", "RB1", -20, "Confirmed"), move("RB1", "BRO", -1))["CAVAN"].status == DEPARTED
 
