@@ -15,9 +15,11 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import RegexPattern, RoutePattern
+from django.utils import timezone
 
 from accounts.models import Token, User
 from iotsite.bridge import AFTERWARDS
+from ports.models import Berth, Change, Feed, Follow, Port, PortCall, Refresh, Stay, Subscription, Vessel
 from relays.models import Board, Event, Interlock, Relay, Room
 from relays.views import home
 
@@ -31,6 +33,8 @@ ONLY_POST = "405 405 405 405"
 ONLY_GET = "405 405 405 405"
 HOME = "302 / 302 / 302 / 302 /"  # the door says no on the page, and leaves an Event
 OWNER = "403 403 403 200"
+PORT = "302 /ports/HKHKG/"
+IN_PORT = " ".join([f"{PORT}in-port/"] * 4)
 PAGES = {
     "": (ALL, ONLY_GET),
     "account/": (ALL, ALL),
@@ -45,6 +49,19 @@ PAGES = {
     "boards/<int:pk>/": (ALL, ONLY_GET),
     "boards/add": (ONLY_POST, "403 403 403 302 /setup/"),
     "live": (ALL, ONLY_GET),
+    "ports/": (ALL, ONLY_GET),
+    "ports/<str:locode>/": (IN_PORT, ONLY_GET),
+    "ports/<str:locode>/<str:tab>.csv": (ALL, ONLY_GET),
+    "ports/<str:locode>/<str:tab>/": (ALL, ONLY_GET),
+    "ports/<str:locode>/refresh/": (ONLY_POST, f"403 403 {PORT} {PORT}"),
+    "ports/<str:locode>/remove/": (ONLY_POST, f"403 403 403 {PORT}"),
+    "ports/<str:locode>/turn-off/": (ONLY_POST, "403 403 403 302 /ports/"),
+    "ports/<str:locode>/turn-on/": (ALL, "403 403 403 302 /ports/CAVAN/"),
+    "ports/followed/": (ALL, ONLY_GET),
+    "ports/refreshes/": (ALL, ONLY_GET),
+    "ports/subscription/": (ALL, " ".join(["302 /ports/subscription/"] * 4)),
+    "ports/vessels/<int:id>/": (ALL, ONLY_GET),
+    "ports/vessels/<int:id>/follow/": (ONLY_POST, " ".join(["302 /ports/vessels/1/"] * 4)),
     "relays/<slug:slug>/": (ALL, ONLY_GET),
     "relays/<slug:slug>/edit/": (OWNER, OWNER),
     "relays/<slug:slug>/lock": (ONLY_POST, "403 403 403 302 /relays/pump/edit/"),
@@ -82,6 +99,13 @@ for model, add, change, delete, history in (
     ("accounts/token", NEVER, ("200 200", "403 403"), REMOVED, SEEN),  # made on the account page, shown once
     ("accounts/user", ADDED, EDITED, REMOVED, SEEN),
     ("auth/group", ADDED, EDITED, REMOVED, SEEN),
+    ("ports/berth", NEVER, EDITED, NEVER, SEEN),
+    ("ports/change", NEVER, ("200 200", "403 403"), NEVER, SEEN),
+    ("ports/feed", NEVER, EDITED, NEVER, SEEN),
+    ("ports/port", NEVER, ("200 200", "403 302 /admin/ports/port/"), NEVER, SEEN),  # a box that is not ticked: off
+    ("ports/portcall", NEVER, ("200 200", "403 403"), NEVER, SEEN),
+    ("ports/refresh", NEVER, ("200 200", "403 403"), NEVER, SEEN),
+    ("ports/vessel", NEVER, EDITED, REMOVED, SEEN),
     ("relays/board", ADDED, EDITED, REMOVED, EVENTS_OF),
     ("relays/event", NEVER, ("200 200", "403 403"), NEVER, SEEN),
     ("relays/interlock", ADDED, EDITED, REMOVED, EVENTS_OF),
@@ -98,12 +122,16 @@ for model, add, change, delete, history in (
 # What a call answers to a token that reads and to one that switches; whoever has none is told 401.
 CALLS = {
     "api/all-off": {"POST": "403 202"},
+    "api/changes": {"GET": "200 200"},
     "api/events": {"GET": "200 200"},
+    "api/ports": {"GET": "200 200"},
+    "api/ports/<locode>/calls": {"GET": "200 200"},
     "api/relays": {"GET": "200 200"},
     "api/relays/<slug>": {"GET": "200 200", "PUT": "403 202"},
     "api/relays/<slug>/press": {"POST": "403 409"},  # the pump is a switch
     "api/stop": {"GET": "200 200", "POST": "403 200", "DELETE": "403 200"},
     "api/stream": {"GET": "200 200"},
+    "api/vessels/<id>": {"GET": "200 200"},
 }
 BODIES = {
     "api/relays/<slug>": b'{"on": true, "wait": 0}',
@@ -112,7 +140,12 @@ BODIES = {
 }
 
 OPEN = {"account/sign-in/": "200 200", "admin/login/": "302 sign-in 405", "healthz": "200 200", "readyz": "200 200"}
+OPEN |= {
+    f"ports/out/<str:secret>/{what}": "200 405"  # to everybody who knows the secret
+    for what in ("<str:locode>/changes.atom", "<str:locode>/expected.ics", "followed.atom", "followed.ics")
+}
 """What a GET and a POST answer to everybody."""
+NONCE = "n" * 22
 
 ROLES = ("anonymous", "guest", "switcher", "staff", "owner", "reading token", "switching token")
 
@@ -147,12 +180,19 @@ WORDS = {
     "<path:content_type_id>": "1",
     "<id>": "1",
     "<int:pk>": "1",
+    "<int:id>": "1",
+    "<str:locode>": "HKHKG",
+    "<locode>": "HKHKG",
+    "<str:tab>": "in-port",
+    "<str:secret>": Subscription(user_id=1, nonce=NONCE).secret,
     "<app>": "relays",
     "<url>": "nowhere",
 }
 
 
 def filled(address: str) -> str:
+    if address.endswith("turn-on/"):
+        return "/ports/CAVAN/turn-on/"  # one that is off
     for pattern, word in WORDS.items():
         address = address.replace(pattern, word)
     return f"/{address}"
@@ -227,8 +267,27 @@ def house(pump: Relay, served: Board, owner: User, monkeypatch: pytest.MonkeyPat
     )
     Event.objects.create(pk=1, kind="edited", board=served, relay=pump, by=owner, who="anna", via="admin")
     Group.objects.create(pk=1, name="family")
+    harbour(owner)
     Token.make(owner, "first", "read")
     assert (owner.pk, served.pk, pump.pk, Token.objects.get().pk) == (1, 1, 1, 1)
+
+
+def harbour(owner: User) -> None:
+    """Of what feeds tell a row each, at a port that is on."""
+    now = timezone.now()
+    feed = Feed.objects.get(source="mardep")
+    port = Port.objects.get(locode="HKHKG")
+    Port.objects.filter(pk=port.pk).update(is_enabled=True, loaded_at=now, seen_since=now)
+    vessel = Vessel.objects.create(pk=1, name="EVER GIVEN", first_seen_at=now)
+    berth = Berth.objects.create(pk=1, port=port, key="quay", name="Quay")
+    told = {"port": port, "vessel": vessel, "berth": berth, "status": "in_port", "digest": 1, "first_seen_at": now}
+    call = PortCall.objects.create(pk=1, **told)
+    Stay.objects.create(pk=1, call=call, berth=berth, seen_from=now)
+    Change.objects.create(pk=1, port=port, call=call, field="status", became="in_port", seen_at=now)
+    Refresh.objects.create(pk=1, feed=feed, started_at=now, as_of=now, took=timedelta(0), outcome="done")
+    Follow.objects.create(pk=1, user=owner, vessel=vessel)
+    Subscription.objects.create(user=owner, nonce=NONCE, made_at=now)
+    assert (Port.objects.filter(pk=1).exists(), Feed.objects.filter(pk=1).exists()) == (True, True)
 
 
 PROGRAMS = [role for role in ROLES if role.endswith("token")]
