@@ -10,6 +10,7 @@ from typing import Any
 import feedparser
 import icalendar
 import pytest
+import requests
 from django.test import Client
 from django.test.utils import override_settings
 from django.utils import timezone
@@ -23,6 +24,7 @@ from ports.snapshot import Status, StayReport, VesselType
 from tests.ports.test_vessel import HOSTILE
 from tests.ports.told import Teller, call, hour, ship
 from tests.relays.test_views import text
+from tests.site import Site
 
 
 @pytest.fixture
@@ -517,3 +519,41 @@ def test_the_secret_does_not_wear_off(viewer: User) -> None:
     assert Subscription.objects.find(made.secret) == made
     assert made.made_at <= timezone.now()
     assert Subscription.SHAPE.fullmatch(made.secret)
+
+
+# --- the real server ----------------------------------------------------------------------------------------
+
+MANY_CALLS = """
+from django.utils import timezone
+from ports import known
+from ports.models import *
+known.add_missing()
+now = timezone.now()
+Port.objects.filter(locode="HKHKG").update(is_enabled=True, loaded_at=now)
+port = Port.objects.get(locode="HKHKG")
+ships = Vessel.objects.bulk_create(Vessel(name=f"SHIP {n}", first_seen_at=now) for n in range(3000))
+PortCall.objects.bulk_create(
+    PortCall(port=port, vessel=ship, status="departed", atd=now, first_seen_at=now, last_seen_at=now, digest=0)
+    for ship in ships
+)
+"""
+
+
+def test_a_real_server_sends_a_table_in_parts_and_tells_no_secret(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = site.manage("shell", "-c", MANY_CALLS)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("PORTS_PUBLIC", "on")
+    _, address = site.start_web()
+    for encoding in ("identity", "gzip"):
+        response = requests.get(
+            f"{address}/ports/HKHKG/departed.csv", headers={"Accept-Encoding": encoding}, stream=True, timeout=60
+        )
+        assert response.headers["Transfer-Encoding"] == "chunked"
+        assert response.headers.get("Content-Encoding", "identity") == encoding
+        found = list(csv.DictReader(io.StringIO(response.content.decode(), newline="")))
+        assert {row["vessel"] for row in found} == {f"SHIP {number}" for number in range(3000)}
+    assert requests.head(f"{address}/ports/HKHKG/departed.csv", timeout=60).content == b""
+    wrong = "1-" + "S" * 43
+    assert requests.get(f"{address}/ports/out/{wrong}/followed.ics", timeout=60).status_code == 404
+    assert "/ports/out/…/followed.ics" in site.log()
+    assert wrong not in site.log()
