@@ -71,7 +71,9 @@ def of_ships(words: str, prefix: str = "") -> Q:
     found = ships(words)
     if found is None:
         return Q(**{f"{prefix}vessel__name__icontains": words})
-    return Q(**{f"{prefix}vessel__in": found})
+    # Her calls by the index of ships: SQLite would rather go through all calls in the order of the list.
+    calls = PortCall.objects.filter(vessel__in=found).order_by().values("pk")
+    return Q(**{f"{prefix}pk__in": calls})
 
 
 def is_zone(value: str) -> None:

@@ -140,7 +140,7 @@ def test_the_page_asks_as_much_for_one_token_as_for_many(
 ) -> None:
     for number in range(20):
         Token.make(gustav, f"token {number}", "read")
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         browser.get(ACCOUNT)
 
 

@@ -126,7 +126,7 @@ def test_a_search_looks_through_so_many_and_says_where_it_goes_on(
 def test_a_page_costs_few_queries(
     as_owner: Client, history: list[Event], django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_max_num_queries(5):  # session, user, relays to choose from, the newest number, the page
+    with django_assert_max_num_queries(6):  # session, user, menu, relays to choose from, the newest number, the page
         as_owner.get("/activity/")
 
 

@@ -352,7 +352,7 @@ def test_looking_writes_nothing(as_owner: Client, pump: Relay, path: str) -> Non
     assert not [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
 
 
-QUERIES = {"/setup/": 5, "/relays/add/": 5, "/relays/pump/try/": 4, "/relays/pump/edit/": 7, "/boards/1/": 5}
+QUERIES = {"/setup/": 6, "/relays/add/": 6, "/relays/pump/try/": 5, "/relays/pump/edit/": 8, "/boards/1/": 6}
 
 
 @pytest.mark.parametrize(("path", "count"), QUERIES.items())

@@ -453,14 +453,14 @@ def test_the_page_asks_as_much_of_the_database_for_one_relay_as_for_many(
         Relay.objects.create(
             name=name, slug=name, room=room, board=pump.board, line=f"GPIO{number}", polarity="active-low"
         )
-    with django_assert_max_num_queries(6):  # session, user, relays, boards, and the boards' relays and interlocks
+    with django_assert_max_num_queries(7):  # session, user, menu, relays, boards, and the boards' relays and interlocks
         as_owner.get("/")
 
 
 def test_the_page_asks_no_more_for_who_is_no_superuser(
     viewer: User, as_viewer: Client, pump: Relay, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_max_num_queries(6):  # session, user, boards, relays, and what the user and the groups may
+    with django_assert_max_num_queries(7):  # session, user, menu, boards, relays, and what the user and the groups may
         as_viewer.get("/")
 
 
