@@ -259,7 +259,7 @@ def test_a_database_that_was_moved_away_is_waited_for(site: HarbourSite) -> None
     site.turn_on("XXAAA")
     watch.wake()
     site.wait_refreshes(1)
-    assert "watch=goes on" in site.log()
+    wait_for(lambda: "watch=goes on" in site.log())
 
 
 @pytest.mark.slow
