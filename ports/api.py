@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from django.db.models import Count, Exists, Min, OuterRef, Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import HttpRequest
 from ninja import Path, Query, Router
 
@@ -104,9 +104,11 @@ def list_calls(
 def _changed(port: Port, which: dict[str, Any], since: datetime, cursor: int | None, limit: int) -> Page:
     """The calls by their last Change, so that what happens meanwhile moves none to a page that was read."""
     later = Change.objects.filter(call=OuterRef("call"), id__gt=OuterRef("id"))
-    around = _since(since).filter(port=port)
-    fitting = around.filter(~Exists(later), **{f"call__{name}": value for name, value in which.items()})
-    numbers, following = _page(fitting, around, cursor, limit)
+    around = Change.objects.filter(port=port)
+    fitting = around.filter(
+        ~Exists(later), seen_at__gte=since, **{f"call__{name}": value for name, value in which.items()}
+    )
+    numbers, following = _page(fitting, around, cursor, limit, since=since)
     calls = dict(Change.objects.filter(pk__in=numbers).values_list("pk", "call"))
     return [calls[number] for number in numbers if number in calls], following
 
@@ -134,14 +136,6 @@ def get_vessel(request: HttpRequest, id: Number) -> Any:
     return whole_vessel_item(vessel, _items(list(calls.values_list("id", flat=True)), ports))
 
 
-def _since(moment: datetime) -> Rows:
-    """The Changes that were seen then or later. They are nearly in the order of time: an index tells where to begin."""
-    # Counted too: SQLite would look for the least number alone by going through the numbers, not the moments.
-    found = Change.objects.filter(seen_at__gte=moment).aggregate(first=Min("id"), number=Count("id"))
-    first = found["first"]
-    return Change.objects.none() if first is None else Change.objects.filter(id__gte=first, seen_at__gte=moment)
-
-
 def _told_of() -> list[Any]:
     """The ports whose calls may be shown."""
     return list(at_hand(Port.objects.on().exclude(loaded_at=None)))
@@ -159,14 +153,15 @@ def list_changes(
 
     When a call is new, its `status` moved from null.
     """
-    changes = _since(moment_of("since", since)) if since is not None else Change.objects.all()
+    changes, moment = Change.objects.all(), moment_of("since", since) if since is not None else None
     if port is not None:
         asked = _port(port)
         around = changes.filter(port=asked) if asked.loaded_at else changes.none()
     else:
         # Not those of the ports that are told of: with many of them an index by port would find all, and sort them.
         around = changes.exclude(port__in=Port.objects.exclude(pk__in=[port.pk for port in _told_of()]))
-    numbers, following = _page(around, around, cursor, limit)
+    fitting = around.filter(seen_at__gte=moment) if moment else around
+    numbers, following = _page(fitting, around, cursor, limit, since=moment)
     whole = Change.objects.select_related("port", "call__vessel").in_bulk(numbers)
     return {"items": [change_item(whole[number]) for number in numbers if number in whole], "next_cursor": following}
 
@@ -174,10 +169,13 @@ def list_changes(
 # --- what the calls share -----------------------------------------------------------------------------------
 
 
-def _page(fitting: Rows, around: Rows, cursor: int | None, limit: int, *, is_few: bool = False) -> Page:
+def _page(
+    fitting: Rows, around: Rows, cursor: int | None, limit: int, *, is_few: bool = False, since: datetime | None = None
+) -> Page:
     """Of the rows that fit the newest, by their number, below ``cursor``.
 
-    Unless they are few, which an index finds, it looks through LOOKED_AT of those ``around`` and no further.
+    Unless they are few, which an index finds, it looks through LOOKED_AT of those ``around`` and no further; Changes
+    that were seen ``since`` end where there are none.
     """
     if cursor is not None:
         fitting, around = fitting.filter(id__lt=cursor), around.filter(id__lt=cursor)
@@ -188,4 +186,10 @@ def _page(fitting: Rows, around: Rows, cursor: int | None, limit: int, *, is_few
     found = list(fitting.order_by("-id").values_list("id", flat=True)[: limit + 1])
     if len(found) > limit:
         return found[:limit], str(found[limit - 1])
-    return found, str(floor + 1) if floor is not None else None
+    return found, str(floor + 1) if floor is not None and (since is None or _is_more(floor, since)) else None
+
+
+def _is_more(floor: int, since: datetime) -> bool:
+    """Whether a Change of that number or below was seen ``since``. In the order of time, so that an index tells."""
+    seen = Change.objects.filter(id__lte=floor, seen_at__gte=since).order_by("seen_at")
+    return seen.values_list("id", flat=True).first() is not None
