@@ -28,7 +28,7 @@ from typing import Any
 import django
 
 from bench.timing import memory, show
-from tests.site import ROOT, Site, make_site, migrated_database
+from tests.site import ROOT, Site, add_relays, make_site, migrated_database
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotsite.settings")
 PORT = "XXAAA"
@@ -128,7 +128,50 @@ def change(count: int, moved: int, rounds: int) -> dict[str, Any]:
     return {"changed": [pair[0] for pair in pairs], "unchanged": [pair[1] for pair in pairs]}
 
 
-TASKS: dict[str, Callable[..., dict[str, Any]]] = {"load": load, "change": change}
+def lists(count: int) -> dict[str, Any]:
+    """A page of 50, a search and a table of ``count`` expected calls, as the server takes for them; seconds and MB."""
+    from django.test import Client
+
+    from accounts.models import User
+    from ports.filters import ships
+
+    Bench(count).play(reports(count))
+    client = Client(headers={"host": "localhost"})
+    client.force_login(User.objects.create_superuser("bench"))
+
+    def get(address: str) -> None:
+        answer = client.get(f"/ports/{PORT}/{address}")
+        assert answer.status_code == 200
+        b"".join(answer) if answer.streaming else None
+
+    get("expected/")
+    before = peak()
+    found: dict[str, Any] = {
+        "page": [timed(lambda: get("expected/?page=20")) for _ in range(20)],
+        "searched": [timed(lambda: get("expected/?q=ship+4711")) for _ in range(20)],
+        "search": [timed(lambda: ships("ship 4711")) for _ in range(20)],
+        "csv": [timed(lambda: get("expected.csv"))],
+    }
+    return found | {"csv_mb": peak() - before}
+
+
+def switch(rounds: int) -> dict[str, Any]:
+    """A relay switched again and again, from the door to the pin and back; seconds."""
+    from relays import door
+    from relays.models import Relay
+
+    lamp = Relay.objects.get(slug="lamp")
+
+    def turn(on: bool) -> float:
+        time.sleep(0.02)
+        began = time.perf_counter()
+        door.wait_for(lamp.switch(on, by=None, via="command line"), 2)
+        return time.perf_counter() - began
+
+    return {"switch": [turn(number % 2 == 0) for number in range(rounds)]}
+
+
+TASKS: dict[str, Callable[..., dict[str, Any]]] = {"load": load, "change": change, "lists": lists, "switch": switch}
 
 
 def timed(act: Callable[[], Any]) -> float:
@@ -250,6 +293,27 @@ def held_up(site: Site, count: int) -> None:
         show(what, prober.end())
 
 
+def switches(site: Site, count: int) -> None:
+    """A relay that is switched beside refreshes with 500 changes, and without."""
+    add_relays(site, "Lamp")
+    site.start_controller()
+    show("floor: a switch, alone", run_inside(site, "switch", 200)["switch"])
+    beside = subprocess.Popen(inside("change", count, 500, 1000), cwd=ROOT, env=site.env, stdout=subprocess.DEVNULL)
+    time.sleep(3)
+    show("a switch beside refreshes of 500 changes", run_inside(site, "switch", 200)["switch"])
+    beside.kill()
+    beside.wait()
+
+
+def long_lists(site: Site, count: int) -> None:
+    found = run_inside(site, "lists", count)
+    tell(f"a page of 50 out of {count} calls", found["page"])
+    tell("the same, searched", found["searched"])
+    tell(f"the search itself, over {count} names", found["search"])
+    tell(f"a table of {count} calls", found["csv"])
+    print(f"memory: {found['csv_mb']:.1f} MB more for the table", flush=True)
+
+
 def beside_a_million(site: Site, count: int, stored: int) -> None:
     with site.database() as connection:
         began = time.perf_counter()
@@ -318,10 +382,14 @@ def main() -> None:
         site = make_site(Path(folder) / "site", migrated_database(Path(folder) / "template"))
         refreshes(site, asked.calls)
         held_up(site, asked.calls)
+        switches(site, asked.calls)
         through, torn = kills(site, asked.calls, asked.kills, 500)
         print(f"{asked.kills} refreshes killed: {through} had been written, {torn} lists were torn")
         beside_a_million(site, asked.calls, asked.stored)
         site.end()
+        other = make_site(Path(folder) / "other", Path(folder) / "template" / "data" / "db.sqlite3")
+        long_lists(other, 10 * asked.calls)
+        other.end()
     return None
 
 

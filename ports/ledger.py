@@ -211,6 +211,7 @@ class Ledger:
             told = [
                 (berth, stay) for berth, stay in told if berth.key not in {known.berth.key for known in stored[:-1]}
             ]
+        before = {stay.pk: _facts(stay) for stay in stored}
         start = 0 if is_whole else len(stored) - _overlap(stored, [berth for berth, _ in told])
         stays = stored[:start]
         for position, (berth, report_of_it) in enumerate(told, start):
@@ -226,7 +227,7 @@ class Ledger:
         for stay in stays:
             is_over = stay is not stays[-1] or call.status not in OPEN
             stay.seen_until = (stay.seen_until or stay.atd or self.at) if is_over else None
-        self._stays += stays
+        self._stays += [stay for stay in stays if before.get(stay.pk) != _facts(stay)]
         if stays:
             call.berth = _where(call, stays).berth
 
@@ -306,6 +307,11 @@ def _stays_of(calls: Sequence[PortCall]) -> dict[int, list[Stay]]:
         for stay in Stay.objects.filter(call__in=chunk).select_related("berth").order_by("position"):
             found.setdefault(stay.call_id, []).append(stay)
     return found
+
+
+def _facts(stay: Stay) -> tuple[object, ...]:
+    """What of a stay may change."""
+    return stay.berth.key, stay.seen_until, *(getattr(stay, name) for name in MOMENTS)
 
 
 def _overlap(stored: Sequence[Stay], berths: Sequence[Berth]) -> int:

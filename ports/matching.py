@@ -87,7 +87,9 @@ def _left_about_then(report: CallReport, call: PortCall) -> bool:
     if call.status != Status.DEPARTED:
         return False
     left, known = report.atd or report.etd, call.atd or call.etd
-    return left is not None and known is not None and abs(left - known) <= SAME_DEPARTURE
+    if left is None or known is None:  # pilotage tells of departures without a moment
+        return call.last_seen_at is None
+    return abs(left - known) <= SAME_DEPARTURE
 
 
 def _could_leave(report: CallReport, call: PortCall) -> bool:

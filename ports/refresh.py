@@ -159,10 +159,11 @@ def _alone(feed: Feed) -> Iterator[None]:
     """Two at once for one feed exclude each other; the kernel ends it with the process."""
     lock = os.open(settings.RUN_DIR / f"feed-{feed.pk}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FeedBusyError(f"{feed} is being refreshed by another process.") from None
         yield
-    except BlockingIOError:
-        raise FeedBusyError(f"{feed} is being refreshed by another process.") from None
     finally:
         os.close(lock)
 

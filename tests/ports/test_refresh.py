@@ -130,6 +130,13 @@ def test_a_departure_that_is_told_for_long_is_one(known: Teller) -> None:
     assert statuses() == [DEPARTED]
 
 
+def test_a_departure_without_a_moment_that_is_told_otherwise_is_one(known: Teller) -> None:
+    known.tell(OLD, call(IN_PORT))
+    known.tell(OLD, call(DEPARTED, agent="one"))
+    known.tell(OLD, call(DEPARTED, agent="other"), call(eta=hour(90)))
+    assert statuses() == [DEPARTED, EXPECTED]
+
+
 def test_a_ship_told_in_port_twice_lies_there_once(known: Teller) -> None:
     known.tell(OLD, call(IN_PORT, ata=hour(-9), agent="one"), call(IN_PORT, ata=hour(-2), agent="other"))
     assert [(call.ata, call.agent) for call in calls()] == [(hour(-2), "other")]
