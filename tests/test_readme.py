@@ -38,6 +38,7 @@ class House:
     def __init__(self, site: Site) -> None:
         self.site = site
         assert site.manage("first_run").returncode == 0
+        assert site.manage("shell", "-c", "from ports import example; example.load()").returncode == 0
         site.start_controller()
         self.address = site.start_web()[1]
         made = site.manage("create_token", "admin", "--name", "README", "--scope", "switch", "--days", "90")
@@ -62,7 +63,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> 
 def test_there_are_curl_lines_for_every_call() -> None:
     assert len(CURLS) >= 12
     said = "\n".join(CURLS)
-    for path in ("/api/relays", "/api/all-off", "/press", "/api/stop", "/api/events", "/api/stream"):
+    for path in ("/api/relays", "/api/all-off", "/press", "/api/stop", "/api/events", "/api/stream", "/api/ports", "/api/changes"):
         assert path in said
 
 
