@@ -1,0 +1,237 @@
+"""The pages of ports in a real browser: every width, both themes, a keyboard, no JavaScript, and news as it comes."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.cards import wait_until
+from tests.browser.conftest import OpenWindow, Watch
+from tests.browser.served import Served
+from tests.browser.test_axe import faults
+from tests.browser.test_sizes import DESK, OPEN_ALL, PHONE, TABLET, TOO_SMALL, TOO_WIDE, show
+
+pytestmark = pytest.mark.xdist_group("browser-ports")
+
+PAGES = {
+    "ports": "/ports/",
+    "in port": "/ports/XXHKG/in-port/",
+    "in port filtered": "/ports/XXHKG/in-port/?type=tanker&sort=name",
+    "expected": "/ports/XXHKG/expected/",
+    "departed": "/ports/XXHKG/departed/",
+    "changes": "/ports/XXHKG/changes/",
+    "berth board": "/ports/XXHKG/berths/",
+    "empty": "/ports/CAVAN/in-port/",
+    "failed": "/ports/HKHKG/expected/",
+    "refused": "/ports/XXHKG/expected/?sort=nonsense",
+    "turn on": "/ports/CAPRR/turn-on/",
+    "refreshes": "/ports/refreshes/",
+}
+HARBOUR = """
+from django.utils import timezone
+from ports import example
+from ports.models import Port, Refresh
+example.load()
+now = timezone.now()
+for locode, error in (("CAVAN", ""), ("HKHKG", "https://www.mardep.gov.hk answered 500: its last list stays.")):
+    Port.objects.filter(locode=locode).update(is_enabled=True, loaded_at=now, seen_since=now)
+    port = Port.objects.get(locode=locode)
+    Refresh.objects.create(feed=port.feed, started_at=now, as_of=now, took=timedelta(seconds=1), outcome="done")
+    if error:
+        Refresh.objects.create(
+            feed=port.feed, started_at=now, as_of=now, took=timedelta(seconds=1), outcome="failed", error=error
+        )
+"""
+NEWS = """
+from datetime import timedelta
+from django.utils import timezone
+from ports.models import Port, PortCall, Refresh, Vessel
+port, now = Port.objects.get(locode="CAVAN"), timezone.now()
+her = Vessel.objects.create(name="{name}", first_seen_at=now)
+PortCall.objects.create(port=port, vessel=her, status="in_port", ata=now, first_seen_at=now, digest=0)
+Refresh.objects.create(feed=port.feed, started_at=now, as_of=now, took=timedelta(seconds=1), outcome="done")
+"""
+
+
+@pytest.fixture(scope="module")
+def harbour(served: Served) -> Served:
+    """A site with ships alone: the example, a port without ships, one whose last refresh failed."""
+    served.furnish(HARBOUR)
+    served.start_web()
+    return served
+
+
+def tell(harbour: Served, name: str) -> None:
+    done = harbour.site.manage("shell", "-c", NEWS.format(name=name))
+    assert done.returncode == 0, done.stderr
+
+
+def ships(page: Page) -> list[str]:
+    return page.locator('.calls [scope="row"] > a').all_inner_texts()
+
+
+# --- every page ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(harbour: Served, window: OpenWindow, watch: Watch, name: str) -> None:
+    watch.expect(r"status of 400")
+    page = window(harbour, PAGES[name], reduced_motion="reduce")
+    for one in page.locator("details:not([name])").all():
+        one.evaluate("e => (e.open = true)")
+    for size in (PHONE, DESK):
+        show(page, size)
+        for scheme in ("light", "dark"):
+            assert faults(page, scheme) == "", (scheme, size)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_fits_every_width_and_every_thumb(harbour: Served, window: OpenWindow, watch: Watch, name: str) -> None:
+    watch.expect(r"status of 400")
+    page = window(harbour, PAGES[name], viewport={"width": PHONE[0], "height": PHONE[1]}, has_touch=True)
+    expect(page.locator("h1").first).to_be_attached()
+    assert "\n".join(page.evaluate(TOO_SMALL)) == ""
+    page.evaluate(OPEN_ALL)
+    for size in (PHONE, TABLET, DESK):
+        show(page, size)
+        assert "\n".join(page.evaluate(TOO_WIDE)) == "", size
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_has_amber(harbour: Served, window: OpenWindow, watch: Watch, name: str) -> None:
+    watch.expect(r"status of 400")
+    page = window(harbour, PAGES[name], color_scheme="light")
+    coloured = """() => [...document.querySelectorAll("main *")].filter((e) => {
+      const style = getComputedStyle(e);
+      return [style.color, style.backgroundColor, style.fill, style.stroke].includes("rgb(245, 165, 36)");
+    }).map((e) => e.outerHTML.slice(0, 100))"""
+    assert page.evaluate(coloured) == []
+
+
+def test_the_board_differs_in_forced_colours(harbour: Served, window: OpenWindow) -> None:
+    page = window(harbour, PAGES["berth board"], forced_colors="active")
+    fills = page.evaluate("""() => [".key .past", ".key .plan"].map((e) =>
+      getComputedStyle(document.querySelector(e)).fill)""")
+    assert fills[0] != fills[1]
+
+
+# --- finding a ship -----------------------------------------------------------------------------------------
+
+
+def test_a_list_is_searched_as_one_types_and_the_address_says_what_is_shown(
+    harbour: Served, window: OpenWindow
+) -> None:
+    page = window(harbour, PAGES["in port"])
+    everyone = ships(page)
+    wanted = everyone[3]
+    search = page.get_by_role("searchbox", name="Search ships")
+    search.press_sequentially(wanted[:6].lower(), delay=20)
+    expect(page.get_by_role("status").filter(has_text=re.compile(r"^\s*\d+ ships?\s+·\s+Show all"))).to_be_visible()
+    assert wanted in ships(page)
+    assert len(ships(page)) < len(everyone)
+    expect(search).to_be_focused()
+    assert re.search(r"/in-port/\?q=\w+", page.url)
+    page.reload()
+    assert wanted in ships(page)
+    assert page.get_by_role("searchbox", name="Search ships").input_value() == wanted[:6].lower()
+
+
+def test_filters_act_as_they_are_chosen(harbour: Served, window: OpenWindow) -> None:
+    page = window(harbour, PAGES["expected"])
+    page.get_by_text("Filter and sort").click()
+    page.get_by_label("Type", exact=True).select_option("tanker")
+    wait_until(page, "location.search.includes('type=tanker')", 5)
+    kinds = page.locator(".what").all_inner_texts()
+    assert kinds
+    assert all("tanker" in kind for kind in kinds)
+    page.get_by_role("link", name="Ship", exact=True).click()
+    assert "type=tanker" in page.url
+    assert ships(page) == sorted(ships(page))
+
+
+def test_everything_works_without_javascript(harbour: Served, window: OpenWindow) -> None:
+    page = window(harbour, PAGES["in port"], java_script_enabled=False)
+    wanted = ships(page)[2]
+    page.get_by_role("searchbox", name="Search ships").fill(wanted)
+    page.get_by_role("searchbox", name="Search ships").press("Enter")
+    assert ships(page) == [wanted]
+    page.get_by_role("link", name="Show all", exact=True).click()
+    page.get_by_role("link", name="Next").click()
+    assert "page=2" in page.url
+    page.get_by_role("link", name="UTC", exact=True).click()
+    assert "times=utc" in page.url
+    expect(page.get_by_role("link", name="Yours")).to_have_count(0)
+    page.get_by_role("link", name=re.compile("Expected")).click()
+    assert "times=utc" in page.url
+    expect(page.locator("thead a", has_text="ETA")).to_be_visible()
+
+
+def test_the_keyboard_reaches_search_filters_heads_and_bars(harbour: Served, window: OpenWindow) -> None:
+    page = window(harbour, PAGES["in port"])
+    page.get_by_role("searchbox", name="Search ships").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Type", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Arrived").focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("sort=ata"))
+    page.goto(PAGES["berth board"])
+    bar = page.locator(".place svg a").first
+    bar.focus()
+    assert page.evaluate("document.activeElement.getAttribute('aria-label').length") > 10
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/ports/vessels/\d+/"))
+
+
+def test_times_can_be_told_in_the_browsers_own_zone(harbour: Served, window: OpenWindow) -> None:
+    page = window(harbour, PAGES["in port"], timezone_id="America/St_Johns")
+    page.get_by_role("link", name="Yours").click()
+    assert "times=America%2FSt_Johns" in page.url
+    expect(page.get_by_role("navigation", name="Times in")).to_contain_text("St Johns time UTC−2:30")
+
+
+# --- news ---------------------------------------------------------------------------------------------------
+
+
+def test_a_refresh_shows_up_in_place_and_the_search_keeps_its_focus(harbour: Served, window: OpenWindow) -> None:
+    page = window(harbour, PAGES["empty"])
+    expect(page.get_by_text("No ship is told of here.")).to_be_visible()
+    search = page.get_by_role("searchbox", name="Search ships")
+    search.focus()
+    page.evaluate("window.stays = true")
+    tell(harbour, "NEWCOMER")
+    expect(page.get_by_role("link", name="NEWCOMER")).to_be_visible()
+    expect(page.locator("#tabs")).to_contain_text(re.compile(r"In port\s+1"))
+    expect(page.locator("#found")).to_have_text("1 ship")
+    expect(search).to_be_focused()
+    assert page.evaluate("window.stays"), "the page was not loaded anew"
+
+
+def test_news_of_ships_reach_the_ports_page_and_a_page_without_a_stream(
+    harbour: Served, window: OpenWindow, watch: Watch
+) -> None:
+    pages = [window(harbour, PAGES["ports"])]
+    alone = window(harbour, PAGES["empty"], who="viola")
+    wait_until(alone, "hasOpened", 5)
+    alone.evaluate("close(); listen = () => {}")
+    before = pages[0].locator(".ports li", has_text="Vancouver").inner_text()
+    tell(harbour, "SECOND")
+    expect(pages[0].locator(".ports li", has_text="Vancouver")).not_to_have_text(before)
+    expect(alone.get_by_role("link", name="SECOND")).to_be_visible(timeout=9000)
+
+
+# --- what one may do ----------------------------------------------------------------------------------------
+
+
+def test_a_port_is_turned_on_and_off_and_the_example_removed(harbour: Served, window: OpenWindow) -> None:
+    page = window(harbour, PAGES["turn on"])
+    page.get_by_role("button", name="Turn on Prince Rupert").click()
+    expect(page.get_by_text("Nothing fetches ships now")).to_be_visible()
+    expect(page.get_by_text("A refresh is wished, and nothing runs that would fetch it")).to_be_visible()
+    page.get_by_role("button", name="Turn off").click()
+    expect(page.get_by_text("Prince Rupert is off")).to_be_visible()
+    expect(page.get_by_role("link", name="Hong Kong (example)")).to_be_visible()
+    page.get_by_role("link", name="Hong Kong (example)").click()
+    page.get_by_role("button", name="Remove the example").click()
+    expect(page.get_by_text("The example is removed.")).to_be_visible()
+    expect(page.get_by_role("link", name="Hong Kong (example)")).to_have_count(0)
