@@ -16,7 +16,7 @@ STATUSES = {
     Status.IN_PORT: "arrived",
     Status.DEPARTED: "departed",
     Status.CANCELLED: "cancelled",
-    Status.GONE: "gone from the feed, which does not say why",
+    Status.GONE: "gone from the feed",
 }
 
 

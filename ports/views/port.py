@@ -154,7 +154,7 @@ def _list(page: Page) -> None:
     page.shown = {
         "lines": sheet.lines,
         "heads": [_head(page, column, sort) for column in [("name", "", "Ship"), *sheet.columns]],
-        "sorts": list(_sorts(sheet, sort)),
+        "sorts": list(_sorts(page.tab)),
         "sort": sort,
         "found": _found(page, len(found), number),
         "next": page.address(page=number + 1) if len(found) > PAGE else "",
@@ -179,10 +179,10 @@ def _head(page: Page, column: lists.Column, sort: str) -> dict[str, str]:
     return {"label": label, "address": page.address(sort=turned, page=None), "way": way}
 
 
-def _sorts(sheet: lists.Sheet, sort: str) -> Iterator[tuple[str, str]]:
+def _sorts(tab: Tab) -> Iterator[tuple[str, str]]:
     """The same as choices, for where there is no room for heads."""
     yield from (("name", "Ship"), ("type", "Type"))
-    for name, field, label in sheet.columns:
+    for name, field, label in lists.COLUMNS[tab]:
         if lists.is_moment(field):
             yield name, f"{label}, earliest first"
             yield f"-{name}", f"{label}, latest first"

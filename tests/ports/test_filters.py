@@ -162,6 +162,12 @@ def test_of_a_long_list_the_beginning_is_looked_through_and_the_page_says_so(
     assert names(as_viewer, "q=ship 0", "departed") == ["SHIP 0"], "a name is looked for among all"
 
 
+def test_the_choice_of_orders_has_the_one_that_is_shown(as_viewer: Client, fleet: Port) -> None:
+    for tab in ("in-port", "expected", "departed"):
+        context = as_viewer.get(f"/ports/XXAAA/{tab}/?q=nobody").context
+        assert context["sort"] in [value for value, _ in context["sorts"]], "else a browser would choose the first"
+
+
 def test_choices_are_what_stands_in_the_port(as_viewer: Client, fleet: Port) -> None:
     response: Any = as_viewer.get("/ports/XXAAA/expected/")
     choices = response.context["choices"]

@@ -93,7 +93,7 @@ ETA, LATER, SOONER = "2026-11-25T20:00:00+00:00", "2026-11-25T23:00:00+00:00", "
         ("status", "", "expected", "new: expected"),
         ("status", "expected", "in_port", "arrived"),
         ("status", "in_port", "departed", "departed"),
-        ("status", "expected", "gone", "gone from the feed, which does not say why"),
+        ("status", "expected", "gone", "gone from the feed"),
         ("status", "gone", "expected", "expected again"),
         ("status", "expected", "cancelled", "cancelled"),
         ("berth", "Quay 1", "Quay 2", "berth: Quay 2, was Quay 1"),
