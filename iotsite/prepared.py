@@ -129,17 +129,20 @@ def _many(model: type[Model], *, has_keys: bool) -> tuple[str, Fields, Callable[
     """The beginning of a statement for many rows, its fields, and how their values are got ready for the database."""
     fields = [field for field in model._meta.concrete_fields if has_keys or not field.primary_key]
     get = attrgetter(*(field.attname for field in fields))
-    special = [(number, field) for number, field in enumerate(fields) if isinstance(field, DateTimeField | JSONField)]
-
-    def ready(row: Model) -> list[Any]:
-        values = list(get(row))
-        for number, field in special:
-            if values[number] is not None:
-                values[number] = field.get_db_prep_save(values[number], connection)
-        return values
+    moments = [number for number, field in enumerate(fields) if isinstance(field, DateTimeField)]
+    documents = [(number, field) for number, field in enumerate(fields) if isinstance(field, JSONField)]
 
     def all_ready(rows: Sequence[Model]) -> list[Any]:
-        return [value for row in rows for value in ready(row)]
+        adapt = connection.ops.adapt_datetimefield_value
+        ready: list[Any] = []
+        for row in rows:
+            values = list(get(row))
+            for number in moments:
+                values[number] = adapt(values[number])
+            for number, field in documents:
+                values[number] = field.get_db_prep_save(values[number], connection)
+            ready += values
+        return ready
 
     columns = ", ".join(map(_column, fields))
     return f"INSERT INTO {_quoted(model._meta.db_table)} ({columns})", fields, all_ready

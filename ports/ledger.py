@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from django.db.models import Q
 
 from iotsite.prepared import insert_all, update_all
 from ports.matching import pair
@@ -15,8 +17,8 @@ from ports.snapshot import OPEN, CallReport, Snapshot, Status, StayReport
 TOLD = ("eta", "etd", "ata", "atd", "pilot_ordered_at", "leaves_at", "agent", "previous_port", "next_port")
 """The fields that a call takes over from its report as they are."""
 MOMENTS = ("eta", "etd", "ata", "atd")
-CLOSED_LATELY = 14
-"""So many days after it was seen last a call may still turn out to be what a report tells of."""
+CLOSED_LATELY = timedelta(days=14)
+"""So long after it was seen last a call may still turn out to be what a report tells of."""
 
 
 @dataclass
@@ -111,13 +113,12 @@ class Ledger:
 
     def _lately(self, vessels: list[int]) -> dict[int, list[PortCall]]:
         """The calls of these vessels that are open, or were seen lately."""
-        since = self.at.timestamp() - CLOSED_LATELY * 86_400
+        seen_lately = Q(last_seen_at=None) | Q(last_seen_at__gte=self.at - CLOSED_LATELY)
         found: dict[int, list[PortCall]] = {}
         for chunk in chunks(vessels):
-            for call in self._calls().filter(vessel__in=chunk, key=""):
-                seen = call.last_seen_at
-                if seen is None or call.status in OPEN or seen.timestamp() >= since:
-                    found.setdefault(call.vessel_id, []).append(call)
+            theirs = self._calls().filter(vessel__in=chunk, key="")
+            for call in {*theirs.filter(seen_lately), *theirs.filter(status__in=OPEN)}:
+                found.setdefault(call.vessel_id, []).append(call)
         return found
 
     # --- calls ----------------------------------------------------------------------------------------------

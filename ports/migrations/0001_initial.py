@@ -167,7 +167,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='portcall',
             name='vessel',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='calls', to='ports.vessel'),
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='calls', to='ports.vessel'),
         ),
         migrations.CreateModel(
             name='Identifier',
@@ -276,6 +276,14 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='portcall',
             index=models.Index(condition=models.Q(('last_seen_at', None)), fields=['port'], name='calls_listed'),
+        ),
+        migrations.AddIndex(
+            model_name='portcall',
+            index=models.Index(fields=['vessel', 'last_seen_at'], name='calls_of_a_vessel'),
+        ),
+        migrations.AddIndex(
+            model_name='portcall',
+            index=models.Index(fields=['vessel', 'status'], name='calls_of_a_vessel_by_status'),
         ),
         migrations.AddConstraint(
             model_name='portcall',

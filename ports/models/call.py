@@ -34,7 +34,7 @@ class PortCall(models.Model):
     """One visit of one vessel to one port."""
 
     port = models.ForeignKey(Port, on_delete=models.PROTECT, related_name="calls")
-    vessel = models.ForeignKey(Vessel, on_delete=models.PROTECT, related_name="calls")
+    vessel = models.ForeignKey(Vessel, on_delete=models.PROTECT, related_name="calls", db_index=False)
     key = models.CharField(max_length=60, blank=True, editable=False)
     """The source's own number of the call; empty where it has none."""
     status = models.CharField(max_length=9, choices=Status)
@@ -67,6 +67,8 @@ class PortCall(models.Model):
             models.Index(fields=["port", "status", "ata", "id"], name="calls_by_ata"),
             models.Index(fields=["port", "status", "atd", "id"], name="calls_by_atd"),
             models.Index(fields=["port"], condition=Q(last_seen_at=None), name="calls_listed"),
+            models.Index(fields=["vessel", "last_seen_at"], name="calls_of_a_vessel"),
+            models.Index(fields=["vessel", "status"], name="calls_of_a_vessel_by_status"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["port", "key"], condition=~Q(key=""), name="call_key_unique"),
