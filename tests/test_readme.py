@@ -197,3 +197,11 @@ def test_the_commands_of_its_steps_are_understood(site: Site) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert site.relay("porch-lamp")["line"] == "GPIO5"
+
+
+def test_the_recorded_answers_are_read_as_it_says(site: Site) -> None:
+    found = re.search(r"`(refresh_ships HKHKG [^`]+)`", README)
+    assert found
+    done = site.manage(*found[1].split())
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"HKHKG mardep: \d+ calls: \d{3} new", done.stdout)
