@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Case, IntegerField, QuerySet, Value, When
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from ports import countries, filters, moves
@@ -20,11 +20,11 @@ from ports.times import Clock, length
 
 MOVED_WITHIN = timedelta(hours=24)
 """An ETA that moved longer ago is no news."""
-LOOKED_AT = 5_000
+LOOKED_AT = 2_000
 """Calls that are looked through for one page where no index tells which fit, or which is first."""
 CHOSEN_FROM = 2_000
 """Calls from which the choices of a filter are taken."""
-MOST_CHOICES = 150
+MOST_CHOICES = 100
 
 Column = tuple[str, str, str]
 
@@ -216,13 +216,13 @@ def _shifts(found: Sequence[PortCall], clock: Clock) -> dict[int, timedelta]:
     return {pk: by for pk, by in shifts.items() if by and abs(by) >= timedelta(minutes=1)}
 
 
-def choices(port: Port, ships: str) -> dict[str, list[Any]]:
+def choices(port: Port, ships: str) -> dict[str, Any]:
     """What the filters of a port offer: what stands in its open calls. Kept while ``ships`` is the same."""
     return _choices(port.pk, ships) if port.loaded_at else {}
 
 
 @lru_cache(maxsize=32)
-def _choices(port: int, ships: str) -> dict[str, list[Any]]:
+def _choices(port: int, ships: str) -> dict[str, Any]:
     rows = PortCall.objects.filter(port=port, status__in=OPEN).order_by()
     fields = ("berth", "berth__name", "vessel__flag", "agent", "previous_port")
     found = list(rows.values_list(*fields)[:CHOSEN_FROM])
@@ -231,6 +231,12 @@ def _choices(port: int, ships: str) -> dict[str, list[Any]]:
     return {
         "berth": sorted(berths, key=lambda berth: str(berth[1]))[:MOST_CHOICES],
         "flag": sorted(flags, key=lambda flag: flag[1]),
-        "agent": sorted({row[3] for row in found if row[3]})[:MOST_CHOICES],
-        "previous_port": sorted({row[4] for row in found if row[4]})[:MOST_CHOICES],
+        "agent": _options(row[3] for row in found),
+        "previous_port": _options(row[4] for row in found),
     }
+
+
+def _options(words: Iterable[str]) -> SafeString:
+    """For a datalist, made once for many pages."""
+    chosen = sorted({word for word in words if word})[:MOST_CHOICES]
+    return format_html_join("", '<option value="{}"></option>', ((word,) for word in chosen))

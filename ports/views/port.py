@@ -167,7 +167,10 @@ def _list(page: Page) -> None:
 
 def _is_cut(page: Page) -> bool:
     """Whether there may be more than was looked through."""
-    return lists.is_looked_through(page.tab, page.values) and page.tab is Tab.DEPARTED
+    if page.tab is Tab.DEPARTED:
+        return lists.is_looked_through(page.tab, page.values)
+    is_bounded = page.tab is Tab.IN_PORT or lists.is_looked_through(page.tab, page.values)
+    return is_bounded and page.totals.get(page.tab, 0) > lists.LOOKED_AT
 
 
 def _head(page: Page, column: lists.Column, sort: str) -> dict[str, str]:
