@@ -225,6 +225,12 @@ def test_an_example_never_ages_and_says_of_which_day_it_is(as_viewer: Client, al
     assert "This list is as of" not in shown
 
 
+def test_the_day_of_a_recording_is_that_of_the_port(as_viewer: Client, alpha: Port) -> None:
+    Port.objects.update(zone="Pacific/Auckland")  # where it is the 12th already
+    for path in ("/ports/XXAAA/in-port/", "/ports/"):
+        assert "Recorded 12 Jan 2026" in text(as_viewer.get(path))
+
+
 # --- turning on and off, refreshing -------------------------------------------------------------------------
 
 
