@@ -3,14 +3,13 @@ it, and every switch asks and writes the same few things.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import cache
 from inspect import signature
-from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from django.db import connection
-from django.db.models import DateTimeField, Field, JSONField, Model, QuerySet
+from django.db.models import Field, Model, QuerySet
 from django.db.models.query import ModelIterable
 
 M = TypeVar("M", bound=Model)
@@ -87,65 +86,7 @@ def update(row: Model, *names: str) -> None:
         cursor.execute(sql, [*values, row.pk])
 
 
-def insert_all(rows: Sequence[Model]) -> None:
-    """``bulk_create`` for many new rows of one model, within a transaction; their numbers are known afterwards.
-
-    Django's takes ten times as long as the database, most of it over each value.
-    """
-    for some in _batches(rows):
-        sql, fields, values_of = _many(type(rows[0]), has_keys=False)
-        places = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * len(some))
-        with connection.cursor() as cursor:
-            cursor.execute(f"{sql} VALUES {places} RETURNING {_column(rows[0]._meta.pk)}", values_of(some))
-            for row, (number,) in zip(some, cursor.fetchall(), strict=True):
-                row.pk = number
-                row._state.adding, row._state.db = False, connection.alias
-
-
-def update_all(rows: Sequence[Model]) -> None:
-    """``row.save()`` for many rows of one model that are there, within a transaction, in their order."""
-    for some in _batches(rows):
-        sql, fields, values_of = _many(type(rows[0]), has_keys=True)
-        places = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * len(some))
-        changes = ", ".join(f"{_column(field)} = excluded.{_column(field)}" for field in fields)
-        key = _column(rows[0]._meta.pk)
-        with connection.cursor() as cursor:
-            cursor.execute(f"{sql} VALUES {places} ON CONFLICT ({key}) DO UPDATE SET {changes}", values_of(some))
-
-
-AT_ONCE = 200
-"""Rows in one statement: a database takes some 32,000 values in one."""
-
-
-def _batches(rows: Sequence[M]) -> Iterator[Sequence[M]]:
-    return (rows[first : first + AT_ONCE] for first in range(0, len(rows), AT_ONCE))
-
-
 Fields = list["Field[Any, Any]"]
-
-
-@cache
-def _many(model: type[Model], *, has_keys: bool) -> tuple[str, Fields, Callable[[Sequence[Model]], list[Any]]]:
-    """The beginning of a statement for many rows, its fields, and how their values are got ready for the database."""
-    fields = [field for field in model._meta.concrete_fields if has_keys or not field.primary_key]
-    get = attrgetter(*(field.attname for field in fields))
-    moments = [number for number, field in enumerate(fields) if isinstance(field, DateTimeField)]
-    documents = [(number, field) for number, field in enumerate(fields) if isinstance(field, JSONField)]
-
-    def all_ready(rows: Sequence[Model]) -> list[Any]:
-        adapt = connection.ops.adapt_datetimefield_value
-        ready: list[Any] = []
-        for row in rows:
-            values = list(get(row))
-            for number in moments:
-                values[number] = adapt(values[number])
-            for number, field in documents:
-                values[number] = field.get_db_prep_save(values[number], connection)
-            ready += values
-        return ready
-
-    columns = ", ".join(map(_column, fields))
-    return f"INSERT INTO {_quoted(model._meta.db_table)} ({columns})", fields, all_ready
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from iotsite.prepared import insert_all, update_all
+from iotsite.bulk import insert_all, update_all
 from ports.matching import pair
 from ports.models import Berth, BerthName, Change, Port, PortCall, Refresh, Stay
 from ports.register import Register, chunks
@@ -53,7 +53,8 @@ class Ledger:
         """That a first load finds everything new is no news."""
         self.changes: list[Change] = []
         self._new: list[PortCall] = []
-        self._changed: list[PortCall] = []
+        self._changed: list[tuple[PortCall, tuple[str, ...]]] = []
+        """Calls, and their fields to write: no more, since each has its index."""
         self._stays: list[Stay] = []
         self._dropped_stays: list[int] = []
         self._berths = Berths(port, self.at)
@@ -132,18 +133,19 @@ class Ledger:
         self.counts.new += 1
 
     def _update(self, call: PortCall, report: CallReport, vessel: Any, stays: list[Stay]) -> None:
-        was = {name: getattr(call, name) for name in (*TOLD, "status", "berth")}
+        was = {name: getattr(call, name) for name in ("status", *TOLD, "berth", "last_seen_at", "vessel")}
         was_named = call.vessel.name
         self._tell(call, report)
         call.last_seen_at = None
         is_planned = was["status"] == Status.EXPECTED
         self._stay(call, report, stays, is_whole=self.snapshot.has_whole_stays or is_planned)
-        self._changed.append(call)
-        moved = self._note_moves(call, was)
-        if call.vessel_id != vessel.pk or was_named != vessel.name:
+        call.vessel = vessel
+        differ = [name for name, value in was.items() if getattr(call, name) != value]
+        moved = self._note_moves(call, was, differ)
+        if "vessel" in differ or was_named != vessel.name:
             moved.append("vessel")
             self._note(call, "vessel", was_named, vessel.name)
-            call.vessel = vessel
+        self._changed.append((call, (*differ, "digest", "is_doubtful")))
         if call.status != was["status"] and call.status == Status.DEPARTED:
             self.counts.departed += 1
         elif moved:
@@ -159,9 +161,9 @@ class Ledger:
         call.status, call.digest = report.status, report.digest
         call.is_doubtful = _is_doubtful(call)
 
-    def _note_moves(self, call: PortCall, was: dict[str, Any]) -> list[str]:
+    def _note_moves(self, call: PortCall, was: dict[str, Any], differ: list[str]) -> list[str]:
         """A Change for each field that moved; their names. An arrival or departure tells its own moment and berth."""
-        names = [name for name in ("status", *TOLD, "berth") if getattr(call, name) != was[name]]
+        names = [name for name in differ if name not in ("last_seen_at", "vessel")]
         if "status" in names:
             names = [name for name in names if name in ("status", "eta", "etd") or (name == "berth" and was["berth"])]
         for name in names:
@@ -188,7 +190,7 @@ class Ledger:
             call.status = Status.GONE
             self.counts.gone += 1
         call.last_seen_at = call.last_seen_at or self.last_look or self.at
-        self._changed.append(call)
+        self._changed.append((call, ("status", "last_seen_at")))
         if call.status not in OPEN:
             self._end_stays(call)
 
@@ -240,22 +242,30 @@ class Ledger:
     # --- writing --------------------------------------------------------------------------------------------
 
     def save(self, refresh: Refresh | None) -> None:
-        """Write it all, the closed calls first: they make room for others of their vessels. Within a transaction."""
+        """Write it all; within a transaction."""
         self._berths.save()
         Stay.objects.filter(pk__in=self._dropped_stays).delete()
-        for call in (*self._changed, *self._new):  # vessels and berths got their numbers only now
+        for call in (*(call for call, _ in self._changed), *self._new):  # vessels and berths have numbers only now
             call.vessel_id, call.berth_id = call.vessel.pk, call.berth.pk if call.berth else None
-        update_all([call for is_open in (False, True) for call in self._changed if (call.status in OPEN) is is_open])
+        self._save_changed()
         insert_all(self._new)
         for stay in self._stays:
             stay.berth_id = stay.berth.pk
             if not stay.pk:
                 stay.call_id = stay.call.pk
-        update_all([stay for stay in self._stays if stay.pk])
+        update_all([stay for stay in self._stays if stay.pk], "berth", "seen_from", "seen_until", *MOMENTS)
         insert_all([stay for stay in self._stays if not stay.pk])
         for change in self.changes:
             change.call_id, change.refresh = change.call.pk, refresh
         insert_all(self.changes)
+
+    def _save_changed(self) -> None:
+        """The closed calls first: they make room for others of their vessels."""
+        alike: dict[tuple[bool, tuple[str, ...]], list[PortCall]] = {}
+        for call, names in self._changed:
+            alike.setdefault((call.status in OPEN, names), []).append(call)
+        for kind in sorted(alike):
+            update_all(alike[kind], *kind[1])
 
 
 class Berths:

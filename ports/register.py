@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
-from iotsite.prepared import insert_all, update_all
+from iotsite.bulk import insert_all, update_all
 from ports.merging import Merge
 from ports.models import Identifier, Vessel, VesselName
 from ports.snapshot import Ship, VesselType
@@ -134,7 +134,7 @@ class Register:
     def save(self) -> None:
         """Write it all; within a transaction of the caller's."""
         insert_all(self.new)
-        update_all(list(self.changed.values()))
+        update_all([*self.changed.values()], *NUMBERS, "name", "flag", "type", "source_type")
         VesselName.objects.bulk_create(self.names, ignore_conflicts=True)
         Identifier.objects.bulk_create(self.identifiers, ignore_conflicts=True)
 

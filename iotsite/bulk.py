@@ -1,0 +1,83 @@
+"""Many rows of one model written at once, within a transaction of the caller's.
+
+Django's ``bulk_create`` and ``bulk_update`` take ten times as long as the database, most of it over each value.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from operator import attrgetter
+from typing import Any
+
+from django.db import connection
+from django.db.models import DateTimeField, Field, JSONField, Model
+
+AT_ONCE = 200
+"""Rows in one statement: a database takes some 32,000 values."""
+
+
+def insert_all(rows: Sequence[Model]) -> None:
+    """``row.save()`` for new rows; their numbers are known afterwards."""
+    for first in range(0, len(rows), AT_ONCE):
+        some = rows[first : first + AT_ONCE]
+        begin, end, row_of_places, values_of = _insertion(type(some[0]))
+        values = [value for row in some for value in values_of(row)]
+        with connection.cursor() as cursor:
+            cursor.execute(f"{begin} {', '.join([row_of_places] * len(some))} {end}", values)
+            for row, (number,) in zip(some, cursor.fetchall(), strict=True):
+                row.pk = number
+                row._state.adding, row._state.db = False, connection.alias
+
+
+def update_all(rows: Sequence[Model], *names: str) -> None:
+    """``row.save(update_fields=names)`` for rows that are there, in their order."""
+    if rows:
+        sql, values_of = _update(type(rows[0]), names)
+        with connection.cursor() as cursor:
+            cursor.executemany(sql, [[*values_of(row), row.pk] for row in rows])
+
+
+Values = Callable[[Model], list[Any]]
+
+
+@cache
+def _insertion(model: type[Model]) -> tuple[str, str, str, Values]:
+    """The statement before and after the values, the places of one row, and how a row's values are got ready."""
+    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    begin = f"INSERT INTO {_quoted(model._meta.db_table)} ({', '.join(map(_column, fields))}) VALUES"
+    places = ", ".join(["%s"] * len(fields))
+    return begin, f"RETURNING {_column(model._meta.pk)}", f"({places})", _values(fields)
+
+
+@cache
+def _update(model: type[Model], names: tuple[str, ...]) -> tuple[str, Values]:
+    fields: list[Field[Any, Any]] = [model._meta.get_field(name) for name in names]  # type: ignore[misc]
+    changes = ", ".join(f"{_column(field)} = %s" for field in fields)
+    table, key = _quoted(model._meta.db_table), _column(model._meta.pk)
+    return f"UPDATE {table} SET {changes} WHERE {key} = %s", _values(fields)  # noqa: S608
+
+
+def _values(fields: "Sequence[Field[Any, Any]]") -> Values:
+    """How the values of a row are got ready for the database: only moments and documents are not as they are."""
+    names = [field.attname for field in fields]
+    get: Callable[[Model], Any] = attrgetter(*names) if len(names) > 1 else lambda row: (getattr(row, names[0]),)
+    moments = [number for number, field in enumerate(fields) if isinstance(field, DateTimeField)]
+    documents = [(number, field) for number, field in enumerate(fields) if isinstance(field, JSONField)]
+
+    def values_of(row: Model) -> list[Any]:
+        values = list(get(row))
+        adapt = connection.ops.adapt_datetimefield_value
+        for number in moments:
+            values[number] = adapt(values[number])
+        for number, field in documents:
+            values[number] = field.get_db_prep_save(values[number], connection)
+        return values
+
+    return values_of
+
+
+def _column(field: "Field[Any, Any]") -> str:
+    return _quoted(str(field.column))
+
+
+def _quoted(name: str) -> str:
+    return connection.ops.quote_name(name)
