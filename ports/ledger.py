@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
-
 from iotsite.bulk import insert_all, update_all
 from ports.matching import pair
 from ports.models import Berth, BerthName, Change, Port, PortCall, Refresh, Stay
@@ -114,12 +112,14 @@ class Ledger:
 
     def _lately(self, vessels: list[int]) -> dict[int, list[PortCall]]:
         """The calls of these vessels that are open, or were seen lately."""
-        seen_lately = Q(last_seen_at=None) | Q(last_seen_at__gte=self.at - CLOSED_LATELY)
         found: dict[int, list[PortCall]] = {}
         for chunk in chunks(vessels):
-            theirs = self._calls().filter(vessel__in=chunk, key="")
-            for call in {*theirs.filter(seen_lately), *theirs.filter(status__in=OPEN)}:
-                found.setdefault(call.vessel_id, []).append(call)
+            # Not asked by port: SQLite would go through all calls of the port, where a vessel has few.
+            theirs = PortCall.objects.filter(vessel__in=chunk, key="").select_related("vessel", "berth")
+            lately = theirs.filter(last_seen_at__gte=self.at - CLOSED_LATELY)
+            for call in {*theirs.filter(last_seen_at=None), *theirs.filter(status__in=OPEN), *lately}:
+                if call.port_id == self.port.pk:
+                    found.setdefault(call.vessel_id, []).append(call)
         return found
 
     # --- calls ----------------------------------------------------------------------------------------------

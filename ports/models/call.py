@@ -31,9 +31,9 @@ class PortCallQuerySet(models.QuerySet["PortCall"]):
 
 
 class PortCall(models.Model):
-    """One visit of one vessel to one port."""
+    """One visit of one vessel to one port. Its foreign keys have no index where another one begins with them."""
 
-    port = models.ForeignKey(Port, on_delete=models.PROTECT, related_name="calls")
+    port = models.ForeignKey(Port, on_delete=models.PROTECT, related_name="calls", db_index=False)
     vessel = models.ForeignKey(Vessel, on_delete=models.PROTECT, related_name="calls", db_index=False)
     key = models.CharField(max_length=60, blank=True, editable=False)
     """The source's own number of the call; empty where it has none."""
@@ -91,8 +91,8 @@ class PortCall(models.Model):
 class Stay(models.Model):
     """The time of one call at one berth or anchorage, had or planned."""
 
-    call = models.ForeignKey(PortCall, on_delete=models.CASCADE, related_name="stays")
-    berth = models.ForeignKey(Berth, on_delete=models.PROTECT, related_name="stays")
+    call = models.ForeignKey(PortCall, on_delete=models.CASCADE, related_name="stays", db_index=False)
+    berth = models.ForeignKey(Berth, on_delete=models.PROTECT, related_name="stays", db_index=False)
     position = models.PositiveSmallIntegerField(default=0)
     eta = models.DateTimeField("ETA", null=True, blank=True)
     etd = models.DateTimeField("ETD", null=True, blank=True)
@@ -128,8 +128,8 @@ class Change(models.Model):
         NEXT = "next_port", "next port"
         VESSEL = "vessel", "vessel"
 
-    port = models.ForeignKey(Port, on_delete=models.CASCADE, related_name="changes")
-    call = models.ForeignKey(PortCall, on_delete=models.CASCADE, related_name="changes")
+    port = models.ForeignKey(Port, on_delete=models.CASCADE, related_name="changes", db_index=False)
+    call = models.ForeignKey(PortCall, on_delete=models.CASCADE, related_name="changes", db_index=False)
     refresh = models.ForeignKey(Refresh, null=True, on_delete=models.SET_NULL, related_name="changes")
     field = models.CharField(max_length=16, choices=Field)
     was = models.CharField(max_length=160, blank=True)
