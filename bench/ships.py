@@ -328,7 +328,9 @@ def beside_a_million(site: Site, count: int, stored: int) -> None:
 
 def kills(site: Site, count: int, rounds: int, moved: int) -> tuple[int, int]:
     """Kill refreshes at random moments: how many of them were through, and how often the list was torn."""
-    took = median(run_inside(site, "change", count, moved, ROUNDS)["changed"])
+    began = time.perf_counter()
+    run_inside(site, "change", count, moved, 1)
+    whole = (time.perf_counter() - began) / 2  # the other half is its start
     through = torn = 0
     before = newest(site)
     for _ in range(rounds):
@@ -337,7 +339,7 @@ def kills(site: Site, count: int, rounds: int, moved: int) -> tuple[int, int]:
         )
         assert process.stdout
         process.stdout.readline()  # it is about to begin
-        time.sleep(random.uniform(0, 1.2 * took))
+        time.sleep(random.uniform(0, whole))
         process.send_signal(signal.SIGKILL)
         process.wait()
         through += newest(site) != before

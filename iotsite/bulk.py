@@ -67,7 +67,8 @@ def _values(fields: "Sequence[Field[Any, Any]]") -> Values:
         values = list(get(row))
         adapt = connection.ops.adapt_datetimefield_value
         for number in moments:
-            values[number] = adapt(values[number])
+            if values[number] is not None:
+                values[number] = adapt(values[number])
         for number, field in documents:
             values[number] = field.get_db_prep_save(values[number], connection)
         return values
