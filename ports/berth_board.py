@@ -10,13 +10,14 @@ from django.db.models import QuerySet
 
 from ports.models import Berth, Port, Stay
 from ports.snapshot import BerthKind, Status
+from ports.sources.text import isolated
 from ports.times import Clock
 
 REACH = timedelta(hours=48)
 """To both sides of now."""
 WHOLE = 2 * REACH
 UNKNOWN_END = timedelta(hours=6)
-"""So long a bar is where nobody says when she leaves."""
+"""So long a bar is where nobody says when she leaves, or since when she had been there when she left."""
 THINNEST = 0.8
 """Per cent of the drawing: no bar is narrower."""
 NAME = 15.0
@@ -43,6 +44,7 @@ class Lying:
     """When she left, or is said to leave; None where nobody says."""
     has_come: bool
     has_left: bool = False
+    is_since_told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,9 @@ def lying(stay: Stay, now: datetime) -> Lying | None:
     since = stay.ata or (call.ata if is_first else None) or stay.seen_from
     left = stay.atd or stay.seen_until or call.atd
     if left and left <= now:
-        return Lying(vessel.pk, vessel.name, vessel.type, since, left, has_come=True, has_left=True)
+        is_told = since <= left  # who was seen only after she left was there before
+        begun = since if is_told else left - UNKNOWN_END
+        return Lying(vessel.pk, vessel.name, vessel.type, begun, left, True, has_left=True, is_since_told=is_told)
     leaves = stay.etd or call.etd or call.leaves_at
     return Lying(vessel.pk, vessel.name, vessel.type, since, leaves, has_come=True)
 
@@ -194,10 +198,10 @@ def _place(at: datetime, clock: Clock) -> float:
 
 def sentence(one: Lying, berth: Berth, clock: Clock) -> str:
     """All of a bar in words."""
-    where = f"{one.name}, {one.type.replace('_', ' ')}, {berth.name}"
+    where = f"{isolated(one.name)}, {one.type.replace('_', ' ')}, {isolated(berth.name)}"
     since, until = clock.words(one.since), clock.words(one.until) if one.until else ""
     if one.has_left:
-        return f"{where}: from {since} to {until}"
+        return f"{where}: from {since} to {until}" if one.is_since_told else f"{where}: until {until}"
     if not one.has_come:
         late = ", overdue" if one.since < clock.now else ""
         return f"{where}: expected {since}{late}{f', to leave {until}' if until else ''}"

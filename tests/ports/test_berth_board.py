@@ -168,6 +168,17 @@ def alpha(known: Teller) -> Port:
     return Port.objects.get(locode="XXAAA")
 
 
+def test_who_was_told_of_only_when_she_had_left_lay_there_before(alpha: Port) -> None:
+    feed = Teller(alpha.feed, 29)
+    left = {"atd": hour(27), "stays": (StayReport("Quay 9", atd=hour(27)),)}
+    feed.tell(call(Status.DEPARTED, "GONE SOON", **left))
+    board = Board.of(alpha, Clock(hour(30), UTC, "UTC"))
+    (bar,) = next(row.bars for row in board.rows if row.berth.name == "Quay 9")
+    assert bar.lying.until == hour(27)
+    assert bar.x + bar.width < 50
+    assert bar.sentence == "GONE SOON, other, Quay 9: until 15:00"
+
+
 def test_the_board_tells_who_lies_where_and_who_comes(alpha: Port) -> None:
     board = Board.of(alpha, Clock.of(alpha))
     said = {row.berth.name: [bar.sentence for bar in row.bars] for row in board.rows}
