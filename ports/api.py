@@ -52,7 +52,7 @@ def list_ports(
 ) -> Any:
     """All ports that this site can tell of, by their code, also those that are off."""
     found = list(at_hand(Port.objects.filter(locode__gt=cursor or "").order_by("locode"))[: limit + 1])
-    numbers = counts.count(port for port in found[:limit] if port.is_enabled or port.is_example)
+    numbers = counts.count(port for port in found[:limit] if port.is_on)
     return {
         "items": [port_item(port, numbers.get(port.pk)) for port in found[:limit]],
         "next_cursor": found[limit - 1].locode if len(found) > limit else None,

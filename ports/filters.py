@@ -81,7 +81,7 @@ def is_zone(value: str) -> None:
         raise ValidationError("There is no such time zone: write utc, or a name such as Europe/Helsinki.")
 
 
-class Asked(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
+class ListFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
     """What every list takes."""
 
     q = django_filters.CharFilter(
@@ -96,12 +96,8 @@ class Asked(django_filters.FilterSet):  # type: ignore[misc]  # comes without ty
         """Says how a list is shown, not what stands in it."""
         return rows
 
-    @property
-    def is_valid_at_all(self) -> bool:
-        return bool(self.form.is_valid())
 
-
-class CallFilter(Asked):
+class CallFilter(ListFilter):
     """What may be asked of the calls of a port."""
 
     type = django_filters.ChoiceFilter("vessel__type", choices=VesselType, label="Type")
@@ -127,7 +123,7 @@ class CallFilter(Asked):
         return calls.filter(of_ships(words))
 
 
-class ChangeFilter(Asked):
+class ChangeFilter(ListFilter):
     """What may be asked of the changes of a port."""
 
     field = django_filters.ChoiceFilter(choices=Change.Field, label="What changed")

@@ -11,6 +11,7 @@ from ports.snapshot import OPEN, Status
 
 RECENT = timedelta(days=14)
 """So long a call that is over is news."""
+_ON = Q(port__is_enabled=True) | Q(port__is_example=True)
 _RANK = Case(
     When(status=Status.IN_PORT, then=0),
     When(status=Status.EXPECTED, then=1),
@@ -21,8 +22,7 @@ _ETA = Case(When(status=Status.EXPECTED, then=F("eta")), output_field=DateTimeFi
 
 
 def calls(user: int) -> QuerySet[PortCall]:
-    on = Q(port__is_enabled=True) | Q(port__is_example=True)
-    return PortCall.objects.filter(on, port__loaded_at__isnull=False, vessel__followers__user=user)
+    return PortCall.objects.filter(_ON, port__loaded_at__isnull=False, vessel__followers__user=user)
 
 
 def recent(user: int) -> QuerySet[PortCall]:
@@ -36,8 +36,7 @@ def recent(user: int) -> QuerySet[PortCall]:
 
 
 def changes(user: int) -> QuerySet[Change]:
-    on = Q(port__is_enabled=True) | Q(port__is_example=True)
-    return Change.objects.filter(on, port__loaded_at__isnull=False, call__vessel__followers__user=user).order_by("-id")
+    return Change.objects.filter(_ON, port__loaded_at__isnull=False, call__vessel__followers__user=user).order_by("-id")
 
 
 def quiet(user: int) -> QuerySet[Vessel]:

@@ -171,7 +171,6 @@ class ChangesOut(Told):
 
 def port_item(port: Any, counts: Counts | None) -> dict[str, Any]:
     """A port that came ``at_hand``, as programs see it: what PortOut describes."""
-    is_on = port.is_enabled or port.is_example
     has_place = port.latitude is not None and port.longitude is not None
     source = port.feed.publisher
     return {
@@ -180,11 +179,11 @@ def port_item(port: Any, counts: Counts | None) -> dict[str, Any]:
         "country": port.country,
         "zone": port.zone,
         "place": {"latitude": port.latitude, "longitude": port.longitude} if has_place else None,
-        "is_on": is_on,
+        "is_on": port.is_on,
         "is_example": port.is_example,
         "now": port.example_at,
         "counts": _counts(counts) if counts else None,
-        "refreshed_at": port.good_as_of if is_on else None,
+        "refreshed_at": port.good_as_of if port.is_on else None,
         "source": {
             "name": source.title,
             "publisher": source.publisher,

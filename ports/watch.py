@@ -30,7 +30,7 @@ from ports.schedule import LONGEST_PAUSE, WISH_AFTER, Standing
 if TYPE_CHECKING:
     from ports.refresh import Result
 
-__all__ = ["AlreadyWatchingError", "Watch", "is_running", "running", "wake"]
+__all__ = ["START_IT", "AlreadyWatchingError", "Watch", "is_running", "running", "wake"]
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ LOOK_EVERY = 10.0
 BUSY_FOR = 5.0
 """Seconds until a feed that another process works at is looked at again."""
 MOST_FAILURES = 10
+START_IT = "Nothing fetches ships now: start it with manage.py refresh_ships --watch."
 GIVEN_UP = "refresh.given-up"
 """The file in RUN_DIR by which script/server says so (iotsite/supervisor.py)."""
 

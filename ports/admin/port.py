@@ -65,9 +65,9 @@ class PortAdmin(KnownAdmin):
         """Asks each feed once, of those that have a port that is on."""
         ports = list(queryset.select_related("feed"))
         for port in ports:
-            if not (port.is_enabled or port.is_example):
+            if not port.is_on:
                 self.message_user(request, f"{port} is off, and is not fetched.", "error")
-        for feed in {port.feed for port in ports if port.is_enabled or port.is_example}:
+        for feed in {port.feed for port in ports if port.is_on}:
             wish(request, feed)
 
 

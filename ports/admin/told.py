@@ -14,7 +14,6 @@ from iotsite.admin import CarefulAdmin, moment
 from ports import watch
 from ports.filters import of_ships
 from ports.models import Feed
-from ports.views.turn import START_IT
 
 
 def moment_or_none(at: datetime | None) -> str:
@@ -43,7 +42,7 @@ def wish(request: HttpRequest, feed: Feed) -> None:
     if watch.is_running():
         messages.success(request, f"{feed.publisher.title} ({feed.name}) is asked for a refresh.")
     else:
-        messages.warning(request, START_IT)
+        messages.warning(request, watch.START_IT)
 
 
 class SearchesShips(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time

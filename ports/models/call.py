@@ -4,7 +4,7 @@ from django.db.models import Q
 from ports.models.feed import Refresh
 from ports.models.port import Berth, Port
 from ports.models.vessel import Vessel
-from ports.snapshot import OPEN, Status
+from ports.snapshot import Status
 
 
 class PortCallQuerySet(models.QuerySet["PortCall"]):
@@ -16,10 +16,6 @@ class PortCallQuerySet(models.QuerySet["PortCall"]):
 
     def departed(self) -> "PortCallQuerySet":
         return self.filter(status=Status.DEPARTED)
-
-    def open(self) -> "PortCallQuerySet":
-        """Expected or in port."""
-        return self.filter(status__in=OPEN)
 
     def listed(self) -> "PortCallQuerySet":
         """Those that stood in the last answer of their feed."""

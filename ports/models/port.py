@@ -61,6 +61,11 @@ class Port(models.Model):
         return ZoneInfo(self.zone)
 
     @property
+    def is_on(self) -> bool:
+        """Somebody turned it on, or it is the example."""
+        return self.is_enabled or self.is_example
+
+    @property
     def now(self) -> datetime:
         """The present; for an example that of its recording."""
         return self.example_at or timezone.now()

@@ -154,9 +154,6 @@ class FollowQuerySet(models.QuerySet["Follow"]):
         """The stars that ``user`` gave; a stranger gave none."""
         return self.filter(user_id=user.pk) if user.pk else self.none()
 
-    def vessel_ids(self) -> set[int]:
-        return set(self.values_list("vessel_id", flat=True))
-
 
 class Follow(models.Model):
     """A star that somebody gave to a vessel."""

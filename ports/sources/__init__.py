@@ -59,6 +59,8 @@ class Source:
     """What readers should know before they trust it, in a sentence."""
     is_timeless: bool = True
     """Whether the same bytes mean the same at any moment; then an unchanged answer (304) is not read again."""
+    is_derived: bool = False
+    """Whether who is in port is worked out from what is seen to move, not told."""
     feeds: dict[str, tuple[KnownPort, ...]]
     """What is fetched in one go, by name, and the ports it tells of."""
 

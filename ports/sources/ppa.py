@@ -149,6 +149,7 @@ class Portal(Source):
 
     interval = timedelta(minutes=15)
     is_timeless = False  # the moment for which a move was ordered passes while the bytes stay the same
+    is_derived = True
     licence = "none stated"
 
     def __init__(self, *, name: str, title: str, url: str, page: str, feed: str, chart: Chart) -> None:

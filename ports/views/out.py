@@ -38,7 +38,7 @@ def port_csv(request: HttpRequest, locode: str, tab: str) -> HttpResponseBase:
         raise Http404
     port = lists_of_a_port.known(locode)
     page = lists_of_a_port.Page(request, port, Tab(tab))
-    if not page.is_valid or not (port.is_enabled or port.is_example):
+    if not page.is_valid or not port.is_on:
         return lists_of_a_port.tab(request, locode, tab)
     source = port.feed.publisher.attribution
     if page.tab is Tab.CHANGES:

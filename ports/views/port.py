@@ -13,11 +13,10 @@ from iotsite.parts import parts_of
 from ports import counts, lists, moves
 from ports.access import reading
 from ports.berth_board import Board
-from ports.filters import Asked, CallFilter, ChangeFilter
+from ports.filters import CallFilter, ChangeFilter, ListFilter
 from ports.freshness import Freshness, at_hand
 from ports.lists import Tab
 from ports.models import Change, Follow, Port
-from ports.sources.ppa import Portal
 from ports.times import Clock, place
 
 PAGE = 50
@@ -38,7 +37,7 @@ def tab(request: HttpRequest, locode: str, tab: str) -> HttpResponse:
     if tab not in {*Tab}:
         raise Http404
     here = known(locode)
-    if not (here.is_enabled or here.is_example):
+    if not here.is_on:
         return redirect("ports:turn_on", here.locode)
     page = Page(request, here, Tab(tab))
     _SHOWN[page.tab](page)
@@ -61,7 +60,7 @@ class Page:
     def __init__(self, request: HttpRequest, port: Port, tab: Tab) -> None:
         self.request, self.port, self.tab = request, port, tab
         self.ships = parts_of(request).ships  # before all else: what comes meanwhile is news to the page
-        self.asked: Asked = (ChangeFilter if tab is Tab.CHANGES else CallFilter)(request.GET, self._rows())
+        self.asked: ListFilter = (ChangeFilter if tab is Tab.CHANGES else CallFilter)(request.GET, self._rows())
         self.is_valid = bool(self.asked.form.is_valid())
         self.values: dict[str, Any] = self.asked.form.cleaned_data
         self.clock = Clock.of(port, self.values.get("times") or "")
@@ -106,7 +105,7 @@ class Page:
             "tab": self.tab,
             "tabs": list(self._tabs()),
             "source": source,
-            "is_derived": isinstance(source, Portal),
+            "is_derived": source.is_derived,
             "fresh": Freshness.of(self.port),
             "clock": self.clock,
             "zones": list(self._zones()),

@@ -14,7 +14,7 @@ from ports.models import Change, Port, Refresh
 PAGE = 50
 
 
-class Asked(forms.Form):
+class RefreshesForm(forms.Form):
     port = forms.RegexField(r"^[A-Za-z]{2}[A-Za-z2-9]{3}$", required=False, error_messages={"invalid": "No such port."})
     before = forms.IntegerField(min_value=1, max_value=MOST, required=False)
 
@@ -23,7 +23,7 @@ class Asked(forms.Form):
 @require_safe
 def refreshes(request: HttpRequest) -> HttpResponse:
     """Every try to refresh, the newest first; of one port's feed, or of all."""
-    ships, asked = parts_of(request).ships, Asked(request.GET)
+    ships, asked = parts_of(request).ships, RefreshesForm(request.GET)
     is_valid = asked.is_valid()
     found = list(_found(asked.cleaned_data)[: PAGE + 1]) if is_valid else []
     port = (asked.cleaned_data.get("port") or "").upper()

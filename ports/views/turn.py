@@ -13,13 +13,12 @@ from ports.models import Port
 from ports.views.port import known
 
 MAY_NOT = "You may look at ports, but not turn them on or off. Ask somebody who has the rights to it."
-START_IT = "Nothing fetches ships now: start it with manage.py refresh_ships --watch."
 
 
 def turn_on(request: HttpRequest, locode: str) -> HttpResponse:
     """Says who publishes the data, under which terms, and how often they are asked; a POST turns it on."""
     port = known(locode)
-    if port.is_enabled or port.is_example:
+    if port.is_on:
         return redirect("ports:port", port.locode)
     if request.method != "POST":
         may = request.user.has_perm("ports.change_port")
@@ -76,6 +75,6 @@ def _wish(request: HttpRequest, port: Port, done: str = "") -> None:
     with writing():
         port.feed.wish()
     if not watch.wake():
-        messages.warning(request, START_IT)
+        messages.warning(request, watch.START_IT)
     elif done:
         messages.success(request, done)

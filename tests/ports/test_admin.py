@@ -18,7 +18,7 @@ from accounts.models import User
 from ports import watch
 from ports.models import Berth, Change, Feed, Identifier, Port, PortCall, Refresh, Vessel
 from ports.snapshot import Ship, Status, StayReport
-from ports.views.turn import START_IT
+from ports.watch import START_IT
 from tests.ports.told import Teller, call, hour
 from tests.relays.test_admin import errors, form_of, said, text
 

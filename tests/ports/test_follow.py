@@ -43,9 +43,9 @@ def listed(client: Client, query: str = "") -> list[str]:
 def test_a_star_is_given_and_taken_back(as_viewer: Client, viewer: User, fleet: dict[str, Vessel]) -> None:
     response = star(as_viewer, fleet["HERE"])
     assert (response.status_code, response["Location"]) == (302, f"/ports/vessels/{fleet['HERE'].pk}/")
-    assert Follow.objects.of(viewer).vessel_ids() == {fleet["HERE"].pk}
+    assert [follow.vessel for follow in Follow.objects.of(viewer)] == [fleet["HERE"]]
     star(as_viewer, fleet["HERE"], on="0")
-    assert Follow.objects.of(viewer).vessel_ids() == set()
+    assert not Follow.objects.of(viewer).exists()
 
 
 def test_given_twice_it_is_one_and_taken_twice_none(as_viewer: Client, viewer: User, fleet: dict[str, Vessel]) -> None:

@@ -152,6 +152,8 @@ def test_where_in_port_is_derived_the_page_says_since_when(as_viewer: Client, db
     shown = text(as_viewer.get("/ports/CAVAN/in-port/"))
     assert "Seen to arrive since 23 Nov; ships already here appear when they next move." in shown
     assert registry()["ppa"].warning in shown
+    Port.objects.filter(locode="HKHKG").update(is_enabled=True, loaded_at=seen, seen_since=seen)
+    assert "Seen to arrive" not in text(as_viewer.get("/ports/HKHKG/in-port/"))
 
 
 # --- zones --------------------------------------------------------------------------------------------------
