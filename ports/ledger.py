@@ -20,7 +20,7 @@ CLOSED_LATELY = timedelta(days=14)
 
 
 @dataclass
-class Counts:
+class Tally:
     """What became of the calls of one port. A call counts once: as new, departed, gone or else changed."""
 
     calls: int = 0
@@ -29,7 +29,6 @@ class Counts:
     departed: int = 0
     gone: int = 0
     fields: Counter[str] = field(default_factory=Counter)
-    unknown: int = 0
 
     def as_json(self) -> dict[str, Any]:
         return {**vars(self), "fields": dict(self.fields)}
@@ -43,12 +42,14 @@ class Ledger:
     """The rows that some reports of one port make and change."""
 
     def __init__(
-        self, port: Port, snapshot: Snapshot, last_look: datetime | None, counts: Counts, *, is_logged: bool = True
+        self, port: Port, snapshot: Snapshot, last_look: datetime | None, counts: Tally, *, is_logged: bool = True
     ) -> None:
         self.port, self.snapshot, self.at, self.last_look = port, snapshot, snapshot.at, last_look
         self.counts = counts
         self.is_logged = is_logged
         """That a first load finds everything new is no news."""
+        self.is_stale = last_look is not None and self.at - last_look > CLOSED_LATELY
+        """The last look was so long ago that open calls are of other visits, unless a moment says otherwise."""
         self.changes: list[Change] = []
         self._new: list[PortCall] = []
         self._changed: list[tuple[PortCall, tuple[str, ...]]] = []
@@ -94,7 +95,7 @@ class Ledger:
             is_in_port = any(call.pk in known and call.status == Status.IN_PORT for call in calls)
             free = [call for call in calls if call.pk not in known]
             one_visit = _at_one_time_in_port(told, is_in_port)
-            found = pair(one_visit, free, self.last_look)
+            found = pair(one_visit, free, self.last_look, is_stale=self.is_stale)
             pairs += [(report, call, vessel) for report, call in found]
             if any(report.status == Status.IN_PORT for report in one_visit):
                 self._overtake(call for call in free if call not in [paired for _, paired in found])
@@ -227,8 +228,9 @@ class Ledger:
                 stay.ata = None  # that is when she came to the port, not to her second berth
             stays.append(stay)
         self._dropped_stays += [stay.pk for stay in stored[len(stays) :]]
-        for stay in stays:
-            is_over = stay is not stays[-1] or call.status not in OPEN
+        begun = [number for number, stay in enumerate(stays) if _has_begun(stay)] if call.status in _CAME else []
+        for number, stay in enumerate(stays):
+            is_over = call.status not in OPEN or bool(stay.atd) or (bool(begun) and number < begun[-1])
             stay.seen_until = (stay.seen_until or stay.atd or self.at) if is_over else None
         self._stays += [stay for stay in stays if before.get(stay.pk) != _facts(stay)]
         if stays:
@@ -332,11 +334,18 @@ def _overlap(stored: Sequence[Stay], berths: Sequence[Berth]) -> int:
 
 
 def _where(call: PortCall, stays: Sequence[Stay]) -> Stay:
-    """The stay that tells where she is, was last or will be first. One with an ETA alone is only planned."""
-    if call.status not in (Status.IN_PORT, Status.DEPARTED):
+    """The stay that tells where she is, was last or will be first; one with an ETA alone is only planned."""
+    if call.status not in _CAME:
         return stays[0]
-    had = [stay for stay in stays if stay.ata or stay.atd or not stay.eta]
+    had = [stay for stay in stays if _has_begun(stay)]
     return had[-1] if had else stays[-1]
+
+
+_CAME = (Status.IN_PORT, Status.DEPARTED)
+
+
+def _has_begun(stay: Stay) -> bool:
+    return bool(stay.ata or stay.atd or not stay.eta)
 
 
 def _at_one_time_in_port(reports: Sequence[CallReport], is_in_port: bool) -> list[CallReport]:

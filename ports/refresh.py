@@ -1,6 +1,7 @@
 """One try at a Feed: fetch, read, compare with what is stored, write what differs, whole or not at all."""
 
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -8,17 +9,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, connection
+from django.db import DatabaseError, IntegrityError, connection
+from django.db.models import Q
 from django.utils import timezone
 
 from iotsite.database import writing
-from ports.ledger import Counts, Ledger
+from ports.ledger import Ledger, Tally
 from ports.models import Change, Feed, Port, PortCall, Refresh, Stay, Vessel
 from ports.register import Register
 from ports.snapshot import CallReport, Snapshot
 from ports.sources import SourceError
+
+log = logging.getLogger(__name__)
 
 SLICE = 500
 """So many calls of a first load are written in one transaction: a switch of a relay never waits for long."""
@@ -53,11 +58,13 @@ class Result:
     outcome: Refresh.Outcome
     took: timedelta
     error: str = ""
-    counts: dict[str, Counts] = field(default_factory=dict)
+    counts: dict[str, Tally] = field(default_factory=dict)
     """By UN/LOCODE."""
     changes: list[Change] = field(default_factory=list)
     missing: tuple[str, ...] = ()
     """The files that were not there."""
+    unknown: dict[str, int] = field(default_factory=dict)
+    """What is not understood in the answer, and how often it stood there."""
     refresh: Refresh | None = None
     """The row; None for a dry run."""
 
@@ -89,13 +96,15 @@ def refresh(
         at = timezone.now()
         _wait_your_turn(feed, at, force=force)
         work = Work(feed, at, is_dry=dry_run, progress=progress, ports=list(feed.ports.filter(is_enabled=True)))
+        if not work.ports:
+            raise RefreshError(f"No port of {feed} is on: nobody is asked.")
         source = feed.publisher
         memory = feed.memory if source.is_timeless and all(port.loaded_at for port in work.ports) else {}
         got = fetch.fetch(source.addresses(feed.name, at), {} if save else memory)
         work.bytes = got.bytes
         if save:
             keep(got.files, save)
-        if got.retry_at and not dry_run:
+        if got.retry_at:  # the publisher's word, also for a dry run
             Feed.objects.filter(pk=feed.pk).update(next_allowed_at=got.retry_at)
         if got.is_unchanged:
             return work.end(Refresh.Outcome.UNCHANGED)
@@ -115,8 +124,9 @@ def replay(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Result:
-    """Take over recorded ``files`` as if they had been fetched at ``at``, for these ports (all of the feed), on or off.
+    """Take over recorded ``files`` as if they had been fetched at ``at``.
 
+    For these ports, on or off (all of the feed), and those of the feed that are on, since they all are as fresh then.
     RefreshError where the feed has told of a later moment already: history is not written backwards.
     """
     with _alone(feed):
@@ -126,8 +136,10 @@ def replay(
             raise RefreshError(
                 f"{feed} has told of {last.as_of:%Y-%m-%d %H:%M} UTC already: an older answer changes nothing."
             )
-        chosen = list(feed.ports.all()) if ports is None else list(ports)
-        return Work(feed, at, is_dry=dry_run, progress=progress, ports=chosen).apply(files)
+        named = [port.pk for port in (feed.ports.all() if ports is None else ports)]
+        chosen = list(feed.ports.filter(Q(pk__in=named) | Q(is_enabled=True)))
+        work = Work(feed, at, is_dry=dry_run, progress=progress, ports=chosen, is_replay=True)
+        return work.apply(files)
 
 
 def keep(files: dict[str, bytes], folder: Path) -> None:
@@ -139,7 +151,7 @@ def keep(files: dict[str, bytes], folder: Path) -> None:
 
 def next_at(feed: Feed) -> datetime:
     """When ``feed`` may be asked next: an interval after it was asked last, and not before the publisher allows it."""
-    last = feed.last_refresh()
+    last = feed.last_asked()
     due = last.started_at + feed.interval if last else datetime.min.replace(tzinfo=timezone.get_default_timezone())
     return max(due, feed.next_allowed_at) if feed.next_allowed_at else due
 
@@ -175,17 +187,26 @@ class Work:
     """The part of a try that begins with the bytes."""
 
     def __init__(
-        self, feed: Feed, at: datetime, *, ports: Sequence[Port], is_dry: bool, progress: Progress | None
+        self,
+        feed: Feed,
+        at: datetime,
+        *,
+        ports: Sequence[Port],
+        is_dry: bool,
+        progress: Progress | None,
+        is_replay: bool = False,
     ) -> None:
-        self.feed, self.at, self.ports, self.is_dry = feed, at, ports, is_dry
+        self.feed, self.at, self.ports, self.is_dry, self.is_replay = feed, at, ports, is_dry, is_replay
         self.progress = progress or (lambda done, of: None)
         self.began = time.monotonic()
         self.started_at = timezone.now()
         self.bytes = 0
-        self.memory = feed.memory
-        self.counts: dict[str, Counts] = {}
+        self.memory: dict[str, Any] = {} if is_replay else feed.memory
+        """What to remember of the answer; after recorded files, nothing that was fetched is what the list says."""
+        self.counts: dict[str, Tally] = {}
         self.changes: list[Change] = []
         self.missing: tuple[str, ...] = ()
+        self.unknown: dict[str, int] = {}
         self.last_look = last.as_of if (last := feed.last_good()) else None
 
     def apply(self, files: dict[str, bytes], errors: str = "") -> Result:
@@ -194,11 +215,12 @@ class Work:
             snapshot = self.feed.publisher.parse(files, self.at)
         except SourceError as error:
             return self.end(Refresh.Outcome.FAILED, " ".join(filter(None, (str(error), errors))))
-        self.missing = snapshot.missing
+        self.missing, self.unknown = snapshot.missing, snapshot.unknown
         for attempt in range(TRIES):
             try:
                 return self._take_over(snapshot, errors)
             except IntegrityError as error:
+                self.counts, self.changes = {}, []
                 if attempt == TRIES - 1:
                     return self.end(Refresh.Outcome.FAILED, f"The database refused what the feed says: {error}.")
         raise AssertionError
@@ -207,7 +229,6 @@ class Work:
         answers = [Answer(port, self._reports_of(port, snapshot)) for port in self.ports]
         self.counts = {answer.port.locode: answer.counts for answer in answers}
         for answer in answers:
-            answer.counts.unknown = sum(snapshot.unknown.values())
             if answer.port.loaded_at is None and not self.is_dry:
                 self._load(answer, snapshot)
         register = self._register([report for answer in answers for report in answer.news])
@@ -264,13 +285,15 @@ class Work:
     ) -> Result:
         """Write what was entered, and the row of this try, in one transaction."""
         if outcome == Refresh.Outcome.UNCHANGED and not self.counts:
-            self.counts = {port.locode: Counts(calls=port.calls.listed().count()) for port in self.ports}
+            self.counts = {port.locode: Tally(calls=port.calls.listed().count()) for port in self.ports}
         row = Refresh(
             feed=self.feed,
             started_at=self.started_at,
             as_of=self.at,
             outcome=outcome,
             counts={locode: counts.as_json() for locode, counts in self.counts.items()},
+            unknown=self.unknown,
+            is_replay=self.is_replay,
             bytes=self.bytes,
             error=error[:500],
         )
@@ -289,7 +312,9 @@ class Work:
                 _count_rows()
         took = timedelta(seconds=time.monotonic() - self.began)
         refresh = None if self.is_dry else row
-        return Result(self.feed, outcome, took, error, self.counts, self.changes, self.missing, refresh)
+        return Result(
+            self.feed, outcome, took, error, self.counts, self.changes, self.missing, self.unknown, refresh=refresh
+        )
 
     def _note_success(self) -> None:
         """What a later try has to know, written only where it is news."""
@@ -303,9 +328,12 @@ class Work:
 
 def _count_rows() -> None:
     """Let the database see how its rows lie after a first load: it chooses indexes by that."""
-    with connection.cursor() as cursor:
-        for model in (PortCall, Vessel, Change, Stay):
-            cursor.execute(f"ANALYZE {connection.ops.quote_name(model._meta.db_table)}")
+    try:
+        with connection.cursor() as cursor:
+            for model in (PortCall, Vessel, Change, Stay):
+                cursor.execute(f"ANALYZE {connection.ops.quote_name(model._meta.db_table)}")
+    except DatabaseError as error:  # busy: the refresh is done all the same
+        log.warning("rows were not counted: %s", error)
 
 
 class Answer:
@@ -313,7 +341,7 @@ class Answer:
 
     def __init__(self, port: Port, reports: Sequence[CallReport]) -> None:
         self.port = port
-        self.counts = Counts(calls=len(reports))
+        self.counts = Tally(calls=len(reports))
         listed = dict(port.calls.listed().values_list("digest", "id"))
         told = {report.digest: report for report in reports}
         self.news = [report for digest, report in told.items() if digest not in listed]

@@ -31,7 +31,8 @@ class Register:
     def __init__(self, ships: Iterable[Ship], source: str, at: datetime) -> None:
         self.source, self.at = source, at
         self.new: list[Vessel] = []
-        self.changed: dict[int, Vessel] = {}
+        self._set_fields: dict[int, tuple[Vessel, list[str]]] = {}
+        """Of vessels that are known, what is news."""
         self.names: list[VesselName] = []
         self.identifiers: list[Identifier] = []
         self._by: dict[tuple[str, str], Vessel] = {}
@@ -126,7 +127,7 @@ class Register:
     def _set(self, vessel: Vessel, field: str, value: object) -> None:
         setattr(vessel, field, value)
         if vessel.pk:
-            self.changed[vessel.pk] = vessel
+            self._set_fields.setdefault(vessel.pk, (vessel, []))[1].append(field)
 
     def _identify(self, vessel: Vessel, kind: Identifier.Kind, value: str, source: str = "") -> None:
         self.identifiers.append(Identifier(vessel=vessel, kind=kind, value=value, source=source))
@@ -134,9 +135,22 @@ class Register:
     def save(self) -> None:
         """Write it all; within a transaction of the caller's."""
         insert_all(self.new)
-        update_all([*self.changed.values()], *NUMBERS, "name", "flag", "type", "source_type")
+        self._save_known()
         VesselName.objects.bulk_create(self.names, ignore_conflicts=True)
         Identifier.objects.bulk_create(self.identifiers, ignore_conflicts=True)
+
+    def _save_known(self) -> None:
+        """What a person put right since these vessels were read stays as he put it."""
+        corrected: dict[int, list[str]] = {}
+        for chunk in chunks(self._set_fields):
+            corrected |= dict(Vessel.objects.filter(pk__in=chunk).values_list("pk", "corrected"))
+        alike: dict[tuple[str, ...], list[Vessel]] = {}
+        for vessel, fields in self._set_fields.values():
+            free = tuple(name for name in dict.fromkeys(fields) if name not in corrected.get(vessel.pk, ()))
+            alike.setdefault(free, []).append(vessel)
+        for names, vessels in alike.items():
+            if names:
+                update_all(vessels, *names)
 
 
 def plain(name: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from ports.ledger import Counts
+from ports.ledger import Tally
 from ports.models import Change
 from ports.refresh import Result
 from ports.snapshot import Status
@@ -21,6 +21,8 @@ def line(port: str, result: Result) -> str:
         return f"{port} {result.feed.source}: nothing is told of it, {_seconds(result)}"
     parts = [f"{counts.new:,} new", f"{counts.changed:,} changed{_fields(counts)}"]
     parts += [f"{number:,} {word}" for number, word in _others(counts) if number]
+    if unknown := sum(result.unknown.values()):
+        parts.append(f"{unknown:,} not understood")
     if result.missing:
         parts.append(f"without {' and '.join(result.missing)}")
     calls = f"{counts.calls:,} call{'' if counts.calls == 1 else 's'}"
@@ -32,12 +34,11 @@ def trouble(result: Result) -> str:
     return f"{result.outcome.label}: {clean(result.error, LONGEST)}" if result.error else ""
 
 
-def _others(counts: Counts) -> list[tuple[int, str]]:
-    unknown = "unknown code" if counts.unknown == 1 else "unknown codes"
-    return [(counts.departed, "departed"), (counts.gone, "gone from the feed"), (counts.unknown, unknown)]
+def _others(counts: Tally) -> list[tuple[int, str]]:
+    return [(counts.departed, "departed"), (counts.gone, "gone from the feed")]
 
 
-def _fields(counts: Counts) -> str:
+def _fields(counts: Tally) -> str:
     named = [f"{number:,} {Change.Field(field).label}" for field, number in counts.fields.most_common()]
     return f" ({', '.join(named)})" if named else ""
 
@@ -55,8 +56,9 @@ def item(port: str, result: Result) -> dict[str, Any]:
         "outcome": result.outcome.value,
         "error": result.error,
         "missing": list(result.missing),
+        "unknown": result.unknown,
         "took": round(result.took.total_seconds(), 3),
-        **((counts or Counts()).as_json()),
+        **((counts or Tally()).as_json()),
     }
 
 

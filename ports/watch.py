@@ -155,8 +155,9 @@ class Watch:
         return [(pause, feed) for pause, _, feed in sorted(found, key=lambda row: (*row[:2], row[2].pk))]
 
     def _standing(self, feed: Feed, now: datetime) -> Standing:
-        last, good = feed.last_refresh(), feed.last_good()
-        failures = feed.refreshes.filter(started_at__gt=good.started_at) if good else feed.refreshes.all()
+        last, tries = feed.last_asked(), feed.refreshes.asked()
+        good = tries.good().order_by("-started_at", "-id").first()
+        failures = tries.filter(started_at__gt=good.started_at) if good else tries
         return Standing(
             feed.interval,
             asked_at=self._asked_at(last, now) if last else None,

@@ -52,6 +52,14 @@ class Feed(models.Model):
         self.wished_at = timezone.now()
         self.save(update_fields=["wished_at"])
 
+    def waits_until(self) -> datetime | None:
+        """Before when the publisher does not want to be asked; None where that is over."""
+        return self.next_allowed_at if self.next_allowed_at and self.next_allowed_at > timezone.now() else None
+
+    def last_asked(self) -> "Refresh | None":
+        """The last refresh that asked the publisher."""
+        return self.refreshes.asked().order_by("-started_at", "-id").first()
+
     def last_refresh(self) -> "Refresh | None":
         return self.refreshes.order_by("-started_at", "-id").first()
 
@@ -63,6 +71,10 @@ class RefreshQuerySet(models.QuerySet["Refresh"]):
     def good(self) -> "RefreshQuerySet":
         """Those after which the list was as fresh as they were."""
         return self.filter(outcome__in=Refresh.GOOD)
+
+    def asked(self) -> "RefreshQuerySet":
+        """Those that asked the publisher, as one that read recorded files did not."""
+        return self.filter(is_replay=False)
 
 
 class Refresh(models.Model):
@@ -83,7 +95,11 @@ class Refresh(models.Model):
     took = models.DurationField()
     outcome = models.CharField(max_length=9, choices=Outcome)
     counts = models.JSONField(default=dict)
-    """For each port by its UN/LOCODE: calls, new, changed, departed, gone, fields (how often each moved), unknown."""
+    """For each port by its UN/LOCODE: calls, new, changed, departed, gone, and fields (how often each moved)."""
+    unknown = models.JSONField(default=dict)
+    """What stood in the answer and is not understood, and how often: codes of places, rows that name no ship."""
+    is_replay = models.BooleanField(default=False)
+    """It read recorded files; nobody was asked."""
     bytes = models.PositiveBigIntegerField(default=0)
     error = models.CharField(max_length=500, blank=True)
 

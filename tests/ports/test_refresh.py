@@ -1,15 +1,18 @@
 """What becomes of the lists when a feed tells something: seen from the outside, by its calls and their changes."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from ports.ledger import Ledger
 from ports.models import Change, PortCall, Refresh, Vessel
-from ports.refresh import FeedBusyError, RefreshError, _alone
+from ports.refresh import FeedBusyError, RefreshError, _alone, next_at, refresh, replay
 from ports.snapshot import CallReport, Ship, Status, StayReport, VesselType
-from tests.ports.told import Teller, call, hour, ship
+from tests.ports.told import Teller, call, hour, ship, told
 
 EXPECTED, IN_PORT, DEPARTED, GONE = Status.EXPECTED, Status.IN_PORT, Status.DEPARTED, Status.GONE
 OLD = call(IN_PORT, "OLD LADY", ata=hour(-500))
@@ -57,7 +60,7 @@ def test_a_moved_eta_is_a_change_of_the_same_call(known: Teller) -> None:
     assert statuses() == [EXPECTED]
     assert moves()[1:] == [("eta", "2026-01-11T08:00:00Z", "2026-01-11T11:00:00Z")]
     assert result.counts["XXAAA"].as_json() == {
-        **{"calls": 2, "new": 0, "changed": 1, "departed": 0, "gone": 0, "unknown": 0},
+        **{"calls": 2, "new": 0, "changed": 1, "departed": 0, "gone": 0},
         "fields": {"eta": 1},
     }
 
@@ -140,6 +143,25 @@ def test_a_departure_without_a_moment_that_is_told_otherwise_is_one(known: Telle
 def test_a_ship_told_in_port_twice_lies_there_once(known: Teller) -> None:
     known.tell(OLD, call(IN_PORT, ata=hour(-9), agent="one"), call(IN_PORT, ata=hour(-2), agent="other"))
     assert [(call.ata, call.agent) for call in calls()] == [(hour(-2), "other")]
+
+
+def test_of_two_calls_that_are_due_the_nearer_one_moved(known: Teller) -> None:
+    known.tell(OLD, call(eta=hour(3)), call(eta=hour(90)))
+    known.tell(OLD, call(eta=hour(95)))
+    assert [(call.status, call.eta) for call in calls()] == [(GONE, hour(3)), (EXPECTED, hour(95))]
+
+
+def test_a_ship_that_came_unannounced_is_not_the_one_due_in_weeks(known: Teller) -> None:
+    known.tell(OLD, call(eta=hour(300)))
+    known.tell(OLD, call(IN_PORT, ata=hour(1.5)), call(eta=hour(301)))
+    assert [(call.status, call.eta) for call in calls()] == [(EXPECTED, hour(301)), (IN_PORT, None)]
+
+
+def test_after_months_without_a_look_a_ship_that_is_due_is_on_another_voyage(known: Teller) -> None:
+    known.tell(OLD, call(eta=hour(20)))
+    known.tell(OLD, call(eta=hour(3000)), at=2990)
+    assert [(call.status, call.eta) for call in calls()] == [(GONE, hour(20)), (EXPECTED, hour(3000))]
+    assert statuses("OLD LADY") == [IN_PORT]
 
 
 def test_two_ships_of_one_name_stay_two(known: Teller) -> None:
@@ -235,6 +257,20 @@ def test_another_spelling_of_a_berth_is_the_same_berth(known: Teller) -> None:
     assert [known.name for known in one.berth.names.all()] == ["BERTH NO. 19 (TERMINAL 9)", "BERTH NO.19 (TERMINAL9)"]
 
 
+def test_a_berth_that_is_only_planned_does_not_end_the_stay_before(known: Teller) -> None:
+    stays = (StayReport("Pier 1", ata=hour(-5)), StayReport("Pier 2", eta=hour(9)))
+    known.tell(OLD, call(IN_PORT, key="1", ata=hour(-5), stays=stays), has_whole_stays=True)
+    (one,) = calls()
+    assert [stay.seen_until for stay in one.stays.all()] == [None, None]
+    assert str(one.berth) == "Pier 1"
+
+
+def test_no_stay_of_a_call_that_is_expected_has_ended(known: Teller) -> None:
+    stays = (StayReport("Pier 1", eta=hour(5)), StayReport("Pier 2"))
+    known.tell(OLD, call(key="1", eta=hour(5), stays=stays), has_whole_stays=True)
+    assert [stay.seen_until for stay in calls()[0].stays.all()] == [None, None]
+
+
 def test_planned_stays_are_replaced_by_what_came(known: Teller) -> None:
     known.tell(OLD, call(eta=hour(3), **at("Pier 1")))
     known.tell(OLD, call(IN_PORT, ata=hour(2), **at("Pier 2")))
@@ -326,6 +362,22 @@ def test_what_a_person_put_right_stays(known: Teller) -> None:
     assert Vessel.objects.get(name="EVER GIVEN").flag == "HK"
 
 
+def test_what_a_person_puts_right_in_the_middle_of_a_refresh_stays(
+    known: Teller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known.tell(OLD, call(ship=ship(flag="PA")))
+
+    def take(ledger: Ledger, *told: Any) -> None:
+        take_over(ledger, *told)
+        Vessel.objects.get(name="EVER GIVEN").correct(flag="HK")
+
+    take_over = Ledger.take
+    monkeypatch.setattr(Ledger, "take", take)
+    known.tell(OLD, call(ship=ship(flag="LR", type=VesselType.BULK)))
+    vessel = Vessel.objects.get(name="EVER GIVEN")
+    assert (vessel.flag, vessel.type, vessel.corrected) == ("HK", VesselType.BULK, ["flag"])
+
+
 def test_a_ship_without_any_number_is_known_by_her_name(known: Teller) -> None:
     nameless = Ship("Ferry 7")
     known.tell(OLD, call(ship=nameless, eta=hour(5)))
@@ -350,12 +402,44 @@ def test_one_ship_leaves_a_port_for_another_of_the_same_feed(known: Teller) -> N
 
 
 def test_an_answer_that_cannot_be_read_leaves_the_list_as_it_was(known: Teller) -> None:
-    from ports.refresh import replay
-
     result = replay(known.feed, {"told": b"<html>"}, hour(5))
     assert (result.outcome, result.error) == (Refresh.Outcome.FAILED, "told: this cannot be read.")
     assert [call.status for call in PortCall.objects.all()] == [IN_PORT]
     assert known.feed.last_good() != known.feed.last_refresh()
+
+
+def test_recorded_files_leave_the_publisher_unasked(known: Teller) -> None:
+    known.tell(OLD)
+    assert known.feed.last_refresh()
+    assert known.feed.last_asked() is None
+    assert next_at(known.feed) < timezone.now()
+
+
+def test_recorded_files_of_one_port_bring_all_that_are_on(known: Teller) -> None:
+    one = known.feed.ports.get(locode="XXBBB")
+    replay(known.feed, {"told": told([OLD, call()])}, hour(5), ports=[one])
+    assert statuses() == [EXPECTED]
+
+
+def test_nobody_is_asked_where_no_port_is_on(known: Teller) -> None:
+    known.feed.ports.update(is_enabled=False)
+    with pytest.raises(RefreshError, match="No port of told told is on"):
+        refresh(known.feed)
+
+
+def test_what_the_database_refuses_is_not_counted(known: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(ledger: Ledger, row: Refresh) -> None:
+        raise IntegrityError("no")
+
+    monkeypatch.setattr(Ledger, "save", refuse)
+    result = known.tell(OLD, call())
+    assert (result.outcome, result.counts, result.changes) == (Refresh.Outcome.FAILED, {}, [])
+
+
+def test_what_is_not_understood_is_kept_once(known: Teller) -> None:
+    result = known.tell(OLD, unknown={"ZZZ": 2})
+    assert result.refresh
+    assert result.refresh.unknown == {"ZZZ": 2}
 
 
 def test_an_older_answer_is_refused(known: Teller) -> None:

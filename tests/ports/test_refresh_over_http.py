@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
 from ports import fetch
 from ports.models import Feed, Port, PortCall, Refresh
-from ports.refresh import NotYetError, refresh
+from ports.refresh import NotYetError, refresh, replay
 from ports.sources import Address, registry
 from ports.sources.mardep import MarDep
 from tests.ports import servers
@@ -136,6 +137,13 @@ def test_a_pause_that_was_asked_for_is_kept_by_whoever_comes_next(feed: Feed, se
     refresh(feed, force=True)
     with pytest.raises(NotYetError, match="asks us to wait until"):
         refresh(Feed.objects.get(pk=feed.pk), force=True)
+
+
+def test_after_recorded_files_the_publisher_is_asked_for_all_of_it(feed: Feed, server: Server) -> None:
+    """304 would say that the recorded list is fresh."""
+    other = FILES | {"RP04005i.XML": DUE.replace(b"AC SPLENDOR", b"AC DC")}
+    replay(feed, other, timezone.now())
+    assert refresh(feed, force=True).counts["HKHKG"].changed == 1
 
 
 def test_a_port_that_is_turned_on_later_is_read_though_nothing_changed(feed: Feed) -> None:
