@@ -36,6 +36,8 @@ class Freshness:
     """What was wrong with the last try, in a sentence; also where it was partly done."""
     is_wished: bool
     """Somebody asked for a refresh, and none has begun since."""
+    waits_until: datetime | None
+    """Before when the publisher does not want the refresh that is wished."""
     now: Now | None
     """How far the refresh is that is under way."""
 
@@ -43,14 +45,15 @@ class Freshness:
     def of(cls, port: Any) -> "Freshness":
         """Of a port that came ``at_hand``."""
         feed, tried = port.feed, port.last_started_at
-        is_wished = bool(feed.wished_at and not port.is_example and (tried is None or feed.wished_at > tried))
+        is_wished = bool(feed.wished_at and port.is_enabled and (tried is None or feed.wished_at > tried))
         return cls(
             port,
             port.good_as_of,
             tried,
             port.last_outcome == Refresh.Outcome.FAILED,
             port.last_error or "",
-            is_wished and port.is_enabled,
+            is_wished,
+            feed.waits_until() if is_wished else None,
             None if port.is_example else watch.running().get(feed.pk),
         )
 
@@ -67,7 +70,8 @@ class Freshness:
 
     @property
     def is_under_way(self) -> bool:
-        return self.is_wished or self.now is not None
+        """So that something is to come within seconds."""
+        return self.now is not None or (self.is_wished and self.waits_until is None)
 
     @property
     def is_unheard(self) -> bool:

@@ -39,10 +39,12 @@ def wish(request: HttpRequest, feed: Feed) -> None:
         return
     feed.wish()
     transaction.on_commit(watch.wake)
-    if watch.is_running():
-        messages.success(request, f"{feed.publisher.title} ({feed.name}) is asked for a refresh.")
-    else:
+    if not watch.is_running():
         messages.warning(request, watch.START_IT)
+    elif until := feed.waits_until():
+        messages.warning(request, f"{feed.publisher.publisher} asks us to wait until {moment(until)}.")
+    else:
+        messages.success(request, f"{feed.publisher.title} ({feed.name}) is asked for a refresh.")
 
 
 class SearchesShips(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time

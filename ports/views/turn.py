@@ -10,6 +10,7 @@ from accounts.rights import need
 from iotsite.database import writing
 from ports import example, watch
 from ports.models import Port
+from ports.times import Clock
 from ports.views.port import known
 
 MAY_NOT = "You may look at ports, but not turn them on or off. Ask somebody who has the rights to it."
@@ -29,7 +30,7 @@ def turn_on(request: HttpRequest, locode: str) -> HttpResponse:
     with writing():
         port.is_enabled = True
         port.save(update_fields=["is_enabled"])
-    _wish(request, port, f"{port} is on. Its ships are being fetched.")
+    _wish(request, port, f"{port} is on. {_waits(port) or 'Its ships are being fetched.'}")
     return redirect("ports:port", port.locode)
 
 
@@ -69,6 +70,14 @@ def remove(request: HttpRequest, locode: str) -> HttpResponse:
     example.remove(Port.objects.get(pk=port.pk))
     messages.success(request, "The example is removed.")
     return redirect("ports:index")
+
+
+def _waits(port: Port) -> str:
+    """For what, where it cannot be fetched at once."""
+    until, clock = port.feed.waits_until(), Clock.of(port)
+    if until is None:
+        return ""
+    return f"{port.feed.publisher.publisher} asks us to wait until {clock.words(until)} ({clock.name})."
 
 
 def _wish(request: HttpRequest, port: Port, done: str = "") -> None:

@@ -109,6 +109,13 @@ def test_who_may_only_look_may_ask_for_a_refresh(as_viewer: Client, feed: Teller
     assert port().is_enabled
 
 
+def test_a_publisher_who_asks_us_to_wait_is_told_of(as_owner: Client, feed: Teller) -> None:
+    Feed.objects.filter(pk=feed.feed.pk).update(next_allowed_at=timezone.now() + timedelta(hours=1))
+    with somebody_watches():
+        (sentence,) = said(act(as_owner, "refresh_now", feed.feed))
+    assert sentence.startswith("The tests asks us to wait until ")
+
+
 def test_what_is_off_and_what_is_recorded_is_not_fetched(as_owner: Client, feed: Teller) -> None:
     Port.objects.filter(feed=feed.feed).update(is_enabled=False)
     assert said(act(as_owner, "refresh_now", port())) == ["Alpha is off, and is not fetched."]

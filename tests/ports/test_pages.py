@@ -267,6 +267,22 @@ def test_a_port_that_is_turned_on_is_fetched_at_once(as_owner: Client, watching:
     assert "every 2s" in response.content.decode()
 
 
+def test_where_its_publisher_asks_us_to_wait_it_says_so_and_no_page_keeps_asking(
+    as_owner: Client, watching: None
+) -> None:
+    until = timezone.now() + timedelta(hours=30)
+    Feed.objects.update(next_allowed_at=until)
+    response = as_owner.post("/ports/HKHKG/turn-on/", follow=True)
+    there = f"{until.astimezone(Port.objects.get(locode='HKHKG').tzinfo):%-d %b %H:%M}"
+    sentence = f"{registry()['mardep'].publisher} asks us to wait until {there}"
+    assert said(response) == [f"Hong Kong is on. {sentence} (Hong Kong time)."]
+    assert sentence in text(response)
+    assert "Waiting for the refresh" not in text(response)
+    assert "every 2s" not in response.content.decode()
+    Feed.objects.update(next_allowed_at=timezone.now() - timedelta(minutes=1))
+    assert "Waiting for the refresh" in text(as_owner.get("/ports/HKHKG/in-port/"))
+
+
 def test_where_nothing_fetches_it_says_how_to_start_it(as_owner: Client, known: Teller) -> None:
     response = as_owner.post("/ports/HKHKG/turn-on/", follow=True)
     assert said(response) == ["Nothing fetches ships now: start it with manage.py refresh_ships --watch."]
