@@ -16,6 +16,7 @@ from ports import countries, filters, moves
 from ports.models import Berth, Change, Port, PortCall, Vessel
 from ports.models.port import LONG_STAY
 from ports.snapshot import OPEN, BerthKind, Status, VesselType
+from ports.sources.text import isolated
 from ports.times import Clock, length
 
 MOVED_WITHIN = timedelta(hours=24)
@@ -186,7 +187,7 @@ def _cell(call: PortCall, column: Column, clock: Clock) -> Cell:
     is_time = is_moment(name)
     if name == "berth" and isinstance(value, Berth):
         area = value.area if value.area and value.area.casefold() not in value.name.casefold() else ""
-        value = f"{value.name} · {area}" if area else value.name
+        value = f"{isolated(value.name)} · {isolated(area)}" if area else value.name
     kind = ("time" if is_time else "text") if value else "empty"
     return Cell(label, clock.told(value) if is_time else value or "", kind)
 

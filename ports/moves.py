@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from ports.models import Change
 from ports.snapshot import Status
+from ports.sources.text import isolated
 from ports.times import exact_length
 
 MOMENTS = (
@@ -46,9 +47,10 @@ def sentence(change: Change, words: Callable[[datetime], str]) -> str:
     name = change.get_field_display()
     if change.field in MOMENTS:
         return _moment(change, name, words)
-    if not change.was:
-        return f"{name}: {change.became}"
-    return f"{name}: {change.became or 'no longer known'}, was {change.was}"
+    was, became = isolated(change.was), isolated(change.became)
+    if not was:
+        return f"{name}: {became}"
+    return f"{name}: {became or 'no longer known'}, was {was}"
 
 
 def _status(change: Change) -> str:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from ports.models import PortCall, Stay
 from ports.snapshot import Status
+from ports.sources.text import isolated
 from ports.times import length
 from ports.voyages import Voyage
 
@@ -115,7 +116,7 @@ def _span(
 
 def _sentence(voyage: Voyage, berth: str, start: datetime, end: datetime, shown: Shown, is_here: bool) -> str:
     clock, call = voyage.clock, voyage.call
-    where = f"{call.port.name}{f', {berth}' if berth else ''}"
+    where = f"{call.port.name}{f', {isolated(berth)}' if berth else ''}"
     if shown is Shown.DOUBTFUL:
         return f"{where}: {clock.words(start)}; its source contradicts itself"
     if shown is Shown.PLANNED:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ports.sources.text import clean
+from ports.sources.text import MOST_MARKS, clean, isolated
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,10 @@ from ports.sources.text import clean
         (True, ""),
         ({"a": 1}, ""),
         (9074729, "9074729"),
+        ("Vie\u0323\u0302t", "Vie\u0323\u0302t"),
+        ("\u0301 \u0301A\u0310", "A\u0310"),
+        ("Z" + "\u0310\u0324" * 80 + "O", "Z\u0310\u0324\u0310\u0324O"),
+        ("\u3164\u2800\ufe0f", ""),
     ],
 )
 def test_what_a_feed_calls_things_becomes_one_printable_line(told: object, shown: str) -> None:
@@ -38,3 +42,16 @@ def test_nothing_is_left_that_a_page_cannot_show(told: str) -> None:
     assert len(shown) <= 120
     assert clean(shown) == shown
     assert not [character for character in shown if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
+    marks = "".join("M" if unicodedata.category(character)[0] == "M" else "-" for character in shown)
+    assert "M" * (MOST_MARKS + 1) not in marks
+    assert not marks.startswith("M")
+
+
+@pytest.mark.parametrize("name", ["EVER GIVEN", "Ægir", "\u8239 7", ""])
+def test_most_names_stand_in_a_sentence_as_they_are(name: str) -> None:
+    assert isolated(name) == name
+
+
+@pytest.mark.parametrize("name", ["\u05e9\u05dc\u05d5\u05dd 7", "A \u0645\u0635", "\U0001e900"])
+def test_a_name_from_right_to_left_keeps_to_itself(name: str) -> None:
+    assert isolated(name) == f"\u2068{name}\u2069"
