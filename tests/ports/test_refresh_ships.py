@@ -21,7 +21,7 @@ from pytest_django import Settings
 
 from ports import known
 from ports.models import Change, Feed, Port, PortCall, Refresh
-from ports.refresh import _alone
+from ports.refresh import alone
 from ports.snapshot import Status
 from ports.sources import registry
 from tests.ports.harbour import HarbourSite, body, harbour, harbour_site
@@ -108,7 +108,7 @@ def test_what_moved_is_counted_by_field(server: Server) -> None:
     *differences, line, _ = said.out.splitlines()
     assert line == (
         "XXAAA harbour: 5 calls: 1 new, 3 changed (2 ETA, 1 agent, 1 status), 1 gone from the feed, "
-        "3 unknown codes, … s"
+        "3 not understood, … s"
     )
     assert set(differences) == {
         "XXAAA SHIP 0: ETA 2026-01-10 12:00 → 2026-01-10 21:00",
@@ -164,7 +164,7 @@ def test_a_failure_is_a_sentence_and_a_status_and_keeps_no_other_waiting(server:
 
 
 def test_one_at_a_time_works_at_a_feed(server: Server) -> None:
-    with _alone(Feed.objects.get(name="north")):
+    with alone(Feed.objects.get(name="north")):
         said = refresh()
     assert (said.status, said.out) == (1, "")
     assert said.err == "XXAAA, XXBBB harbour: harbour north is being refreshed by another process.\n"
@@ -185,7 +185,7 @@ def test_json_is_one_object_for_each_port(server: Server) -> None:
     assert alpha.pop("took") < 10
     assert alpha == {
         **{"port": "XXAAA", "source": "harbour", "outcome": "done", "error": "", "missing": []},
-        **{"calls": 2, "new": 2, "changed": 0, "departed": 0, "gone": 0, "fields": {}, "unknown": 0},
+        **{"calls": 2, "new": 2, "changed": 0, "departed": 0, "gone": 0, "fields": {}, "unknown": {}},
     }
     assert (beta["port"], beta["calls"]) == ("XXBBB", 0)
     assert (gamma["port"], gamma["outcome"], said.status) == ("XXCCC", "failed", 1)
@@ -210,7 +210,27 @@ def test_what_is_fetched_can_be_kept_and_read_again(server: Server, tmp_path: Pa
     [kept] = (tmp_path / "kept").iterdir()
     assert (kept.name, kept.read_bytes()) == ("north.told", body("EVER GIVEN", "MOL TRIUMPH"))
     said = refresh("XXAAA", "--from-files", str(tmp_path / "kept"))
-    assert said.out == "XXAAA harbour: 2 calls: 0 new, 0 changed, … s\n"
+    assert said.out.startswith("XXAAA harbour: 2 calls: 0 new, 0 changed, … s\n")
+
+
+def test_what_could_not_be_kept_is_not_fetched(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CommandError, match=f"Nothing can be kept in {tmp_path}/file/kept: Not a directory.") as caught:
+        call_command("refresh_ships", "--save", str(tmp_path / "file" / "kept"))
+    assert caught.value.returncode == 2
+    assert (server.asked, Refresh.objects.count()) == ([], 0)
+
+
+def test_a_folder_that_runs_full_is_said_and_the_refresh_counts(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "north.told").symlink_to("/dev/full")
+    said = refresh("--save", str(tmp_path), "XXAAA")
+    assert said.status == 1
+    assert said.out.startswith("XXAAA harbour: 2 calls: 2 new, 0 changed, … s\n")
+    sentence = f"What was fetched could not be kept in {tmp_path}: No space left on device."
+    assert said.err == f"XXAAA harbour: {sentence}\n"
+    assert (Refresh.objects.get().outcome, PortCall.objects.count()) == ("done", 2)
+    said = refresh("--save", str(tmp_path), "--force", "--json")
+    assert (said.status, json.loads(said.out)[0]["error"]) == (1, sentence)
 
 
 def test_nothing_is_asked_for_ports_that_nobody_turned_on(server: Server) -> None:
@@ -335,10 +355,44 @@ def test_without_a_name_those_that_are_on_are_read(server: Server, tmp_path: Pat
             "2999-01-01 12:00 HKT is still to come: say when the files were fetched.",
         ),
         (["--from-files", ".", "--at", "yesterday"], "“yesterday” is not a moment: write it like"),
+        (
+            ["HKHKG", "--from-files", ".", "--at", "0001-01-01"],
+            "“0001-01-01” is no moment at which anything was fetched: look at the year.",
+        ),
+        (["HKHKG", "--from-files", ".", "--at", "9999-12-31T23:59-23:59"], "look at the year."),
+        (
+            ["CAVAN", "--from-files", ".", "--at", "2026-11-01T01:30"],
+            "2026-11-01 01:30 came twice in America/Vancouver: its clocks were put back. "
+            "Say which, like 2026-11-01T01:30-07:00 or 2026-11-01T01:30-08:00.",
+        ),
+        (
+            ["CAVAN", "--from-files", ".", "--at", "2026-03-08T02:30"],
+            "2026-03-08 02:30 never came in America/Vancouver: its clocks were put forward. "
+            "Say it with its offset, like 2026-03-08T02:30-08:00 or 2026-03-08T02:30-07:00.",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_said(server: Server, arguments: list[str], sentence: str) -> None:
     assert sentence in refusal(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("said", "utc"),
+    [
+        ("2026-11-01T01:30-07:00", (2026, 11, 1, 8, 30)),
+        ("2026-11-01T01:30-08:00", (2026, 11, 1, 9, 30)),
+        ("2026-11-01T00:59", (2026, 11, 1, 7, 59)),
+        ("2026-11-01T02:00", (2026, 11, 1, 10, 0)),
+        ("2026-03-08T01:59", (2026, 3, 8, 9, 59)),
+        ("2026-03-08T03:00", (2026, 3, 8, 10, 0)),
+    ],
+)
+def test_a_moment_beside_a_change_of_clocks_is_the_right_one(
+    server: Server, tmp_path: Path, said: str, utc: tuple[int, int, int, int, int]
+) -> None:
+    (tmp_path / "ppa.json").write_bytes((ROOT / "tests/ports/samples/ppa/ppa.json").read_bytes())
+    refresh("CAVAN", "--from-files", str(tmp_path), "--at", said)
+    assert Refresh.objects.get().as_of == datetime(*utc, tzinfo=UTC)
 
 
 def test_an_unknown_port_is_answered_with_those_there_are(server: Server) -> None:
