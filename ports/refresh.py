@@ -65,6 +65,8 @@ class Result:
     """The files that were not there."""
     unknown: dict[str, int] = field(default_factory=dict)
     """What is not understood in the answer, and how often it stood there."""
+    unkept: str = ""
+    """Why the bytes that came are not all in the folder they were to be kept in."""
     refresh: Refresh | None = None
     """The row; None for a dry run."""
 
@@ -91,7 +93,7 @@ def refresh(
     """
     from ports import fetch  # requests takes a tenth of a second to import, and only this process needs it
 
-    with _alone(feed):
+    with alone(feed):
         feed.refresh_from_db()
         at = timezone.now()
         _wait_your_turn(feed, at, force=force)
@@ -103,7 +105,7 @@ def refresh(
         got = fetch.fetch(source.addresses(feed.name, at), {} if save else memory)
         work.bytes = got.bytes
         if save:
-            keep(got.files, save)
+            work.unkept = keep(got.files, save)
         if got.retry_at:  # the publisher's word, also for a dry run
             Feed.objects.filter(pk=feed.pk).update(next_allowed_at=got.retry_at)
         if got.is_unchanged:
@@ -129,7 +131,7 @@ def replay(
     For these ports, on or off (all of the feed), and those of the feed that are on, since they all are as fresh then.
     RefreshError where the feed has told of a later moment already: history is not written backwards.
     """
-    with _alone(feed):
+    with alone(feed):
         feed.refresh_from_db()
         last = feed.last_good()
         if last and at < last.as_of:
@@ -142,11 +144,15 @@ def replay(
         return work.apply(files)
 
 
-def keep(files: dict[str, bytes], folder: Path) -> None:
-    """Lay the bytes that were fetched into ``folder``, each under the name of its file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
+def keep(files: dict[str, bytes], folder: Path) -> str:
+    """Lay the bytes that were fetched into ``folder``, each under the name of its file; a sentence where that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+    except OSError as error:
+        return f"What was fetched could not be kept in {folder}: {error.strerror}."
+    return ""
 
 
 def next_at(feed: Feed) -> datetime:
@@ -167,7 +173,7 @@ def _wait_your_turn(feed: Feed, at: datetime, *, force: bool) -> None:
 
 
 @contextmanager
-def _alone(feed: Feed) -> Iterator[None]:
+def alone(feed: Feed) -> Iterator[None]:
     """Two at once for one feed exclude each other; the kernel ends it with the process."""
     lock = os.open(settings.RUN_DIR / f"feed-{feed.pk}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -206,6 +212,7 @@ class Work:
         self.counts: dict[str, Tally] = {}
         self.changes: list[Change] = []
         self.missing: tuple[str, ...] = ()
+        self.unkept = ""
         self.unknown: dict[str, int] = {}
         self.last_look = last.as_of if (last := feed.last_good()) else None
 
@@ -313,7 +320,7 @@ class Work:
         took = timedelta(seconds=time.monotonic() - self.began)
         refresh = None if self.is_dry else row
         return Result(
-            self.feed, outcome, took, error, self.counts, self.changes, self.missing, self.unknown, refresh=refresh
+            self.feed, outcome, took, error, self.counts, self.changes, self.missing, self.unknown, self.unkept, refresh
         )
 
     def _note_success(self) -> None:

@@ -54,7 +54,7 @@ def item(port: str, result: Result) -> dict[str, Any]:
         "port": port,
         "source": result.feed.source,
         "outcome": result.outcome.value,
-        "error": result.error,
+        "error": " ".join(filter(None, (result.error, result.unkept))),
         "missing": list(result.missing),
         "unknown": result.unknown,
         "took": round(result.took.total_seconds(), 3),

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from ports.ledger import Ledger
 from ports.models import Change, PortCall, Refresh, Vessel
-from ports.refresh import FeedBusyError, RefreshError, _alone, next_at, refresh, replay
+from ports.refresh import FeedBusyError, RefreshError, alone, next_at, refresh, replay
 from ports.snapshot import CallReport, Ship, Status, StayReport, VesselType
 from tests.ports.told import Teller, call, hour, ship, told
 
@@ -449,7 +449,7 @@ def test_an_older_answer_is_refused(known: Teller) -> None:
 
 
 def test_two_at_once_exclude_each_other(known: Teller) -> None:
-    with _alone(known.feed), pytest.raises(FeedBusyError, match="is being refreshed by another process"):
+    with alone(known.feed), pytest.raises(FeedBusyError, match="is being refreshed by another process"):
         known.tell(OLD)
 
 

@@ -6,10 +6,11 @@ import json
 import logging
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ MISUSE = 2
 INTERRUPTED, TERMINATED = 130, 143
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG, logging.DEBUG)
 """Of the watch's log, by verbosity."""
+OLDEST, NEWEST = 1970, 9998
+"""The years that files may have been fetched in; others cannot even be told in every zone."""
 ALONE = ("ports", "from_files", "at", "save", "dry_run", "force", "json")
 """What does not go with --watch."""
 
@@ -38,11 +41,14 @@ ALONE = ("ports", "from_files", "at", "save", "dry_run", "force", "json")
 def moment(text: str) -> datetime:
     """An argparse type; naive where no zone is said."""
     try:
-        return datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(
             f"“{text}” is not a moment: write it like 2025-08-22T21:25 or 2025-08-22T21:25+08:00."
         ) from error
+    if not OLDEST <= at.year <= NEWEST:
+        raise argparse.ArgumentTypeError(f"“{text}” is no moment at which anything was fetched: look at the year.")
+    return at
 
 
 @dataclass
@@ -104,6 +110,8 @@ class Command(BaseCommand):
         tasks = _tasks(options["ports"], with_files=options["from_files"] is not None)
         if not tasks and not options["json"]:
             self.stdout.write("No port is on. Turn one on at its page: the list of ports is at /ports/.")
+        if options["save"]:
+            _make_room(options["save"])
         items: list[dict[str, Any]] = []
         is_well = True
         for task in tasks:
@@ -116,7 +124,7 @@ class Command(BaseCommand):
                 self._say_no(task, error, options)
                 items += [_refusal(port, error) for port in task.ports]
             else:
-                is_well &= result.is_whole
+                is_well &= result.is_whole and not result.unkept
                 self._say(task, result, options)
                 items += [report.item(locode, result) for locode in _locodes(task, result)]
         if options["json"]:
@@ -127,6 +135,8 @@ class Command(BaseCommand):
         """The line of each port, and what went wrong."""
         if trouble := report.trouble(result):
             self.stderr.write(f"{task.title}: {trouble}")
+        if result.unkept:
+            self.stderr.write(f"{task.title}: {result.unkept}")
         if options["json"] or not options["verbosity"]:
             return
         if options["dry_run"] or options["verbosity"] > 1:
@@ -160,6 +170,16 @@ def _refuse_misuse(options: dict[str, Any]) -> None:
         refuse("--at says when recorded files were fetched: it goes with --from-files only.")
     if options["from_files"] is not None and (options["save"] or options["force"]):
         refuse("--save and --force are about fetching: with --from-files nothing is fetched.")
+
+
+def _make_room(folder: Path) -> None:
+    """Find out before anything is fetched whether it could be kept."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as sample:
+            sample.write(b"a folder may be there and the disk be full")
+    except OSError as error:
+        raise CommandError(f"Nothing can be kept in {folder}: {error.strerror}.", returncode=MISUSE) from error
 
 
 def _tasks(names: list[str], *, with_files: bool) -> list[Task]:
@@ -213,10 +233,23 @@ def _aware(at: datetime | None, feed: Feed) -> datetime:
     now = timezone.now()
     if at is None:
         return now
-    at = at if at.tzinfo else at.replace(tzinfo=ZoneInfo(feed.publisher.zone))
+    at = at if at.tzinfo else _in_zone(at, feed.publisher.zone)
     if at > now:
         raise CommandError(f"{at:%Y-%m-%d %H:%M %Z} is still to come: say when the files were fetched.", returncode=2)
     return at
+
+
+def _in_zone(at: datetime, zone: str) -> datetime:
+    """A moment by the clocks of ``zone``; which one is not guessed where these were changed."""
+    earlier, later = (at.replace(tzinfo=ZoneInfo(zone), fold=fold) for fold in (0, 1))
+    if earlier.utcoffset() == later.utcoffset():
+        return earlier
+    if earlier.astimezone(UTC).astimezone(earlier.tzinfo).replace(tzinfo=None) != at:
+        sentence = f"{at:%Y-%m-%d %H:%M} never came in {zone}: its clocks were put forward. Say it with its offset"
+    else:
+        sentence = f"{at:%Y-%m-%d %H:%M} came twice in {zone}: its clocks were put back. Say which"
+    offsets = (moment.isoformat(timespec="minutes") for moment in (earlier, later))
+    raise CommandError(f"{sentence}, like {' or '.join(offsets)}.", returncode=MISUSE)
 
 
 def _read_files(folder: Path, feed: Feed, at: datetime) -> dict[str, bytes]:
