@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.db import models
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 
 from iotsite.admin import HistoryAdmin
 from ports.admin.told import KnownAdmin, list_link, moment_or_none, wish
@@ -87,7 +88,20 @@ class RefreshAdmin(HistoryAdmin):
     sortable_by = ["when"]
     list_filter = ["outcome", "feed"]
     list_select_related = ["feed"]
-    fields = ["when", "feed", "outcome", "as_of_in_words", "seconds", "size", "counted", "error", "moved"]
+    fields = [
+        *(
+            "when",
+            "feed",
+            "outcome",
+            "as_of_in_words",
+            "seconds",
+            "size",
+            "counted",
+            "not_understood",
+            "error",
+            "moved",
+        ),
+    ]
 
     @admin.display(description="when", ordering="-id")
     def when(self, refresh: Refresh) -> str:
@@ -115,6 +129,11 @@ class RefreshAdmin(HistoryAdmin):
             )
             ports.append(f"{locode}: {counts['calls']} calls, {told or 'nothing new'}")
         return "; ".join(ports) or "-"
+
+    @admin.display(description="not understood")
+    def not_understood(self, refresh: Refresh) -> str:
+        told = ((word, f" {often}" if often else "") for word, often in refresh.not_understood)
+        return format_html_join(", ", "<bdi>{}</bdi>{}", told) or "-"
 
     @admin.display(description="what moved")
     def moved(self, refresh: Refresh) -> str:

@@ -5,8 +5,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ports.sources import Source, registry
+from ports.sources.text import clean
 
 SHORTEST_INTERVAL = timedelta(minutes=10)
+MOST_WORDS, LONGEST_WORD = 20, 40
+"""Of what a refresh did not understand, so much is shown."""
 
 
 class Feed(models.Model):
@@ -119,6 +122,18 @@ class Refresh(models.Model):
 
     def __str__(self) -> str:
         return f"{self.feed}, {self.started_at:%Y-%m-%d %H:%M}: {self.get_outcome_display()}"
+
+    @property
+    def not_understood(self) -> list[tuple[str, str]]:
+        """The words of ``unknown`` fit to be shown, and “once” or “3 times”; the most frequent first, and no more."""
+        found = self.unknown if isinstance(self.unknown, dict) else {}
+        often = sorted((-number, word) for word, number in found.items() if isinstance(number, int))
+        shown = [
+            (clean(word, LONGEST_WORD) or "an empty word", "once" if number == -1 else f"{-number:,} times")
+            for number, word in often[:MOST_WORDS]
+        ]
+        left = len(often) - MOST_WORDS
+        return [*shown, (f"{left:,} more", "")] if left > 0 else shown
 
     @property
     def is_good(self) -> bool:

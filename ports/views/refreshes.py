@@ -66,4 +66,4 @@ def _words(told: dict[str, Any]) -> str:
     return ", ".join(said)
 
 
-_ALSO = {"departed": "departed", "gone": "gone from the feed", "unknown": "at a place that is not known here"}
+_ALSO = {"departed": "departed", "gone": "gone from the feed"}

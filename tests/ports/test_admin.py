@@ -375,6 +375,7 @@ def test_names_cannot_smuggle_in_markup(as_owner: Client, known: Teller) -> None
         feed=known.feed, started_at=timezone.now(), as_of=hour(5), took=timedelta(0), outcome="failed", error=HOSTILE
     )
     rows: list[models.Model] = [one, two, *PortCall.objects.all(), *Change.objects.all(), *Berth.objects.all()]
+    rows += Refresh.objects.all()
     answers = [as_owner.get(path) for path in (*LISTS.values(), *map(page, rows), page(known.feed))]
     answers += [as_owner.get(LISTS["vessel"], {"q": HOSTILE}), as_owner.get(page(one, "delete"))]
     answers.append(act(as_owner, "merge", one, two))

@@ -362,6 +362,23 @@ def test_the_log_tells_what_each_refresh_did(as_viewer: Client, alpha: Port, kno
     assert "Beta" not in text(as_viewer.get("/ports/refreshes/?port=XXAAA")).split("Refreshes")[1].split("Done")[0]
 
 
+def test_the_log_tells_what_was_not_understood(as_viewer: Client, known: Teller) -> None:
+    told = {"<b>X</b>\u202e\n" + "Y" * 500: 1, "CAXYZ": 1200, "": 2} | {f"CODE{number}": 3 for number in range(30)}
+    known.tell(call(), unknown=told)
+    response = as_viewer.get("/ports/refreshes/")
+    shown = text(response)
+    assert re.search(r"Not understood: CAXYZ 1,200 times,\s+CODE0 3 times,", shown)
+    assert re.search(r"CODE25 3 times,\s+13 more", shown)
+    Refresh.objects.update(unknown={word: told[word] for word in list(told)[:3]})
+    content = as_viewer.get("/ports/refreshes/").content.decode()
+    assert "<bdi>&lt;b&gt;X&lt;/b&gt;" in content
+    assert "Y" * 40 not in content
+    assert "\u202e" not in content
+    assert "<bdi>an empty word</bdi> 2 times" in content
+    Refresh.objects.update(unknown={})
+    assert "Not understood" not in text(as_viewer.get("/ports/refreshes/"))
+
+
 def test_the_log_is_paged_and_of_one_port_where_asked(as_viewer: Client, aging: Feed) -> None:
     for number in range(60):
         refreshed(aging, 60 - number)
