@@ -22,7 +22,7 @@ from ports.models import (
     Vessel,
     VesselName,
 )
-from ports.refresh import RefreshError, replay
+from ports.refresh import FeedBusyError, RefreshError, alone, replay
 from ports.sources.mardep import PORT as HONG_KONG
 
 LOCODE = "XXHKG"
@@ -46,7 +46,10 @@ def load() -> Port:
     port = _make()
     for folder, at in TAKEN_AT.items():
         files = {path.name: path.read_bytes() for path in (RECORDINGS / folder).iterdir()}
-        result = replay(port.feed, files, at)
+        try:
+            result = replay(port.feed, files, at)
+        except Feed.DoesNotExist:
+            raise RefreshError("It was removed while it was loaded.") from None
         if not result.is_whole:
             remove(port)
             raise RefreshError(f"{RECORDINGS / folder}: {result.error}")
@@ -75,10 +78,19 @@ def _make() -> Port:
 def remove(port: Port) -> None:
     """Remove an example with all it told: its calls, and the vessels that nothing else here is about.
 
-    A vessel stays that another port told of, that somebody follows, or that somebody put right by hand.
+    A vessel stays that another port told of, that somebody follows, or that somebody put right by hand. FeedBusyError
+    while another process loads it.
     """
     if not port.is_example:
         raise ValueError(f"{port.locode} is no example.")
+    try:
+        with alone(port.feed):
+            _remove(port)
+    except FeedBusyError:
+        raise FeedBusyError("The example is being loaded: try again in a moment.") from None
+
+
+def _remove(port: Port) -> None:
     Port.objects.filter(pk=port.pk).update(loaded_at=None)  # while it goes, no list shows half of it
     while calls := dict(port.calls.values_list("pk", "vessel")[:SLICE]):
         with writing():

@@ -10,6 +10,7 @@ from accounts.rights import need
 from iotsite.database import writing
 from ports import example, watch
 from ports.models import Port
+from ports.refresh import FeedBusyError
 from ports.times import Clock
 from ports.views.port import known
 
@@ -67,7 +68,11 @@ def remove(request: HttpRequest, locode: str) -> HttpResponse:
     if not port.is_example:
         messages.error(request, f"{port} is no example: turn it off instead.")
         return redirect("ports:port", port.locode)
-    example.remove(Port.objects.get(pk=port.pk))
+    try:
+        example.remove(Port.objects.get(pk=port.pk))
+    except FeedBusyError as error:
+        messages.error(request, str(error))
+        return redirect("ports:port", port.locode)
     messages.success(request, "The example is removed.")
     return redirect("ports:index")
 

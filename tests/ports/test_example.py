@@ -1,9 +1,11 @@
 """The example port: loaded at a first run, removed with one click."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
@@ -23,8 +25,9 @@ from ports.models import (
     Vessel,
     VesselName,
 )
-from ports.refresh import RefreshError, replay
+from ports.refresh import RefreshError, alone, replay
 from ports.snapshot import Status
+from tests.relays.test_views import said
 from tests.site import Site
 
 LEFT = (Port, Feed, PortCall, Stay, Change, Refresh, Berth, BerthName, Vessel, VesselName, Identifier)
@@ -117,6 +120,29 @@ def test_the_real_port_and_its_example_stand_side_by_side() -> None:
     example.remove(port)
     assert real.calls.count() == calls > 200
     assert set(real.calls.values_list("vessel__name", flat=True))
+
+
+def test_while_it_is_loaded_it_is_not_removed_and_the_page_says_so(as_owner: Client) -> None:
+    port, before = example.load(), rows()
+    with alone(port.feed):
+        response = as_owner.post("/ports/XXHKG/remove/", follow=True)
+    assert said(response) == ["The example is being loaded: try again in a moment."]
+    assert rows() == before
+    assert said(as_owner.post("/ports/XXHKG/remove/", follow=True)) == ["The example is removed."]
+
+
+def test_one_that_is_removed_between_its_recordings_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = rows()
+
+    def removing(*arguments: Any) -> Any:
+        result = replay(*arguments)
+        example.remove(Port.objects.get(locode="XXHKG"))
+        return result
+
+    monkeypatch.setattr(example, "replay", removing)
+    with pytest.raises(RefreshError, match="It was removed while it was loaded"):
+        example.load()
+    assert rows() == before
 
 
 def test_only_an_example_can_be_removed() -> None:
