@@ -1,18 +1,32 @@
-"""Many rows of one model written at once, within a transaction of the caller's.
+"""Many rows of one model written at once, within a transaction of the caller's; many values asked for in few queries.
 
 Django's ``bulk_create`` and ``bulk_update`` take ten times as long as the database, most of it over each value.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from itertools import islice
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection
 from django.db.models import DateTimeField, Field, JSONField, Model
 
 AT_ONCE = 200
 """Rows in one statement: a database takes some 32,000 values."""
+
+
+ASKED_AT_ONCE = 900
+"""Values in one query."""
+
+T = TypeVar("T")
+
+
+def chunks(values: Iterable[T], size: int = ASKED_AT_ONCE) -> Iterator[list[T]]:
+    """``values`` in lists that a query takes."""
+    rest = iter(values)
+    while chunk := list(islice(rest, size)):
+        yield chunk
 
 
 def insert_all(rows: Sequence[Model]) -> None:

@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from iotsite.bulk import insert_all, update_all
+from iotsite.bulk import chunks, insert_all, update_all
+from ports.berths import Berths
 from ports.matching import pair
-from ports.models import Berth, BerthName, Change, Port, PortCall, Refresh, Stay
-from ports.register import Register, chunks
-from ports.snapshot import OPEN, CallReport, Snapshot, Status, StayReport
+from ports.models import Change, Port, PortCall, Refresh, Stay
+from ports.register import Register
+from ports.snapshot import OPEN, CallReport, Snapshot, Status
+from ports.stays import CAME, MOMENTS, facts, has_begun, overlap, stays_of, where
 
 TOLD = ("eta", "etd", "ata", "atd", "pilot_ordered_at", "leaves_at", "agent", "previous_port", "next_port")
 """The fields that a call takes over from its report as they are."""
-MOMENTS = ("eta", "etd", "ata", "atd")
 CLOSED_LATELY = timedelta(days=14)
 """So long after it was seen last a call may still turn out to be what a report tells of."""
 
@@ -66,7 +67,7 @@ class Ledger:
         """Enter what ``reports`` say. ``known`` are the calls that stand in this answer as they did in the last."""
         pairs = [(report, call, register.vessel_of(report.ship)) for report, call in self._keyed(reports)]
         pairs += self._keyless([report for report in reports if not report.key], register, set(known))
-        stays = _stays_of([call for _, call, _ in pairs if call])
+        stays = stays_of([call for _, call, _ in pairs if call])
         for report, call, vessel in pairs:
             if call is None:
                 self._enter(report, vessel)
@@ -215,8 +216,8 @@ class Ledger:
             told = [
                 (berth, stay) for berth, stay in told if berth.key not in {known.berth.key for known in stored[:-1]}
             ]
-        before = {stay.pk: _facts(stay) for stay in stored}
-        start = 0 if is_whole else len(stored) - _overlap(stored, [berth for berth, _ in told])
+        before = {stay.pk: facts(stay) for stay in stored}
+        start = 0 if is_whole else len(stored) - overlap(stored, [berth for berth, _ in told])
         stays = stored[:start]
         for position, (berth, report_of_it) in enumerate(told, start):
             stay = stored[position] if position < len(stored) else Stay(call=call, position=position, berth=berth)
@@ -228,13 +229,13 @@ class Ledger:
                 stay.ata = None  # that is when she came to the port, not to her second berth
             stays.append(stay)
         self._dropped_stays += [stay.pk for stay in stored[len(stays) :]]
-        begun = [number for number, stay in enumerate(stays) if _has_begun(stay)] if call.status in _CAME else []
+        begun = [number for number, stay in enumerate(stays) if has_begun(stay)] if call.status in CAME else []
         for number, stay in enumerate(stays):
             is_over = call.status not in OPEN or bool(stay.atd) or (bool(begun) and number < begun[-1])
             stay.seen_until = (stay.seen_until or stay.atd or self.at) if is_over else None
-        self._stays += [stay for stay in stays if before.get(stay.pk) != _facts(stay)]
+        self._stays += [stay for stay in stays if before.get(stay.pk) != facts(stay)]
         if stays:
-            call.berth = _where(call, stays).berth
+            call.berth = where(call, stays).berth
 
     def _end_stays(self, call: PortCall) -> None:
         for stay in call.stays.filter(seen_until=None):
@@ -270,82 +271,11 @@ class Ledger:
             update_all(alike[kind], *kind[1])
 
 
-class Berths:
-    """The berths of one port, found by their keys or made."""
-
-    def __init__(self, port: Port, at: datetime) -> None:
-        self.port, self.at = port, at
-        self._known = {berth.key: berth for berth in port.berths.all()}
-        self._new: list[Berth] = []
-        self._renamed: list[Berth] = []
-        self._names: list[BerthName] = []
-
-    def berth(self, told: StayReport) -> Berth:
-        key = told.key or plain(told.berth)
-        berth = self._known.get(key)
-        if berth is None:
-            berth = Berth(port=self.port, key=key, name=told.berth, area=told.area, kind=told.kind)
-            self._known[key] = berth
-            self._new.append(berth)
-        elif told.berth != berth.name:
-            self._rename(berth, told.berth)
-        return berth
-
-    def _rename(self, berth: Berth, name: str) -> None:
-        self._names += [BerthName(berth=berth, name=told, first_seen_at=self.at) for told in (berth.name, name)]
-        berth.name = name
-        self._renamed.append(berth)
-
-    def save(self) -> None:
-        Berth.objects.bulk_create(self._new)
-        Berth.objects.bulk_update([berth for berth in self._renamed if berth not in self._new], ["name"])
-        BerthName.objects.bulk_create(self._names, ignore_conflicts=True)
-
-
-def plain(name: str) -> str:
-    """A berth's name without what feeds write now so, now so: spaces, dots, dashes and case."""
-    return "".join(letter for letter in name.casefold() if letter.isalnum())[:120] or name[:120]
-
-
 def as_text(value: object) -> str:
     """A field as a Change keeps it."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return str(value or "")[:160]
-
-
-def _stays_of(calls: Sequence[PortCall]) -> dict[int, list[Stay]]:
-    found: dict[int, list[Stay]] = {}
-    for chunk in chunks(call.pk for call in calls):
-        for stay in Stay.objects.filter(call__in=chunk).select_related("berth").order_by("position"):
-            found.setdefault(stay.call_id, []).append(stay)
-    return found
-
-
-def _facts(stay: Stay) -> tuple[object, ...]:
-    """What of a stay may change."""
-    return stay.berth.key, stay.seen_until, *(getattr(stay, name) for name in MOMENTS)
-
-
-def _overlap(stored: Sequence[Stay], berths: Sequence[Berth]) -> int:
-    """How many of the last stored stays are the first of those told."""
-    keys, had = [berth.key for berth in berths], [stay.berth.key for stay in stored]
-    return next(size for size in range(min(len(keys), len(had)), -1, -1) if had[len(had) - size :] == keys[:size])
-
-
-def _where(call: PortCall, stays: Sequence[Stay]) -> Stay:
-    """The stay that tells where she is, was last or will be first; one with an ETA alone is only planned."""
-    if call.status not in _CAME:
-        return stays[0]
-    had = [stay for stay in stays if _has_begun(stay)]
-    return had[-1] if had else stays[-1]
-
-
-_CAME = (Status.IN_PORT, Status.DEPARTED)
-
-
-def _has_begun(stay: Stay) -> bool:
-    return bool(stay.ata or stay.atd or not stay.eta)
 
 
 def _at_one_time_in_port(reports: Sequence[CallReport], is_in_port: bool) -> list[CallReport]:

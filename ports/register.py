@@ -1,28 +1,13 @@
 """Which vessel a ship of a feed is: the one that is known by her numbers or call sign, or a new one."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
-from itertools import islice
-from typing import TypeVar
 
-from iotsite.bulk import insert_all, update_all
+from iotsite.bulk import chunks, insert_all, update_all
 from ports.merging import Merge
 from ports.models import Identifier, Vessel, VesselName
+from ports.models.vessel import NUMBERS
 from ports.snapshot import Ship, VesselType
-
-NUMBERS = ("imo", "mmsi", "call_sign")
-"""What identifies a ship, the strongest first."""
-AT_ONCE = 900
-"""Values in one query."""
-
-
-T = TypeVar("T")
-
-
-def chunks(values: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
-    rest = iter(values)
-    while chunk := list(islice(rest, size)):
-        yield chunk
 
 
 class Register:
@@ -46,7 +31,7 @@ class Register:
                 for vessel in Vessel.objects.filter(**{f"{kind}__in": chunk}).order_by("id"):
                     self._by.setdefault((kind, getattr(vessel, kind)), self._one(vessel))
         values = {getattr(ship, kind) for ship in ships for kind in NUMBERS} - {""}
-        values |= {plain(ship.name) for ship in ships if not _is_numbered(ship)}
+        values |= {ship_name(ship.name) for ship in ships if not _is_numbered(ship)}
         for chunk in chunks(values):
             known = Identifier.objects.filter(value__in=chunk, source__in=("", self.source)).select_related("vessel")
             for identifier in known:
@@ -71,13 +56,19 @@ class Register:
             known = self._by.get(("imo", ship.imo)) if ship.imo else None
             for kind in ("mmsi", "call_sign"):
                 other = self._by.get((kind, getattr(ship, kind)))
-                if known and other and other is not known and not other.imo and plain(other.name) == plain(ship.name):
+                if (
+                    known
+                    and other
+                    and other is not known
+                    and not other.imo
+                    and ship_name(other.name) == ship_name(ship.name)
+                ):
                     found[other.pk] = Merge(stays=known, goes=other)
         return list(found.values())
 
     def _find(self, ship: Ship) -> Vessel | None:
         if not _is_numbered(ship):
-            return self._by.get((Identifier.Kind.NAME, plain(ship.name)))
+            return self._by.get((Identifier.Kind.NAME, ship_name(ship.name)))
         for kind in NUMBERS:
             vessel = self._by.get((kind, getattr(ship, kind)))
             if vessel and not _is_other(vessel, ship, kind):
@@ -95,8 +86,8 @@ class Register:
             if number := getattr(ship, kind):
                 self._by[kind, number] = vessel
         if not _is_numbered(ship):
-            self._by[Identifier.Kind.NAME, plain(ship.name)] = vessel
-            self._identify(vessel, Identifier.Kind.NAME, plain(ship.name), self.source)
+            self._by[Identifier.Kind.NAME, ship_name(ship.name)] = vessel
+            self._identify(vessel, Identifier.Kind.NAME, ship_name(ship.name), self.source)
         return vessel
 
     def _update(self, vessel: Vessel, ship: Ship) -> None:
@@ -112,7 +103,7 @@ class Register:
         if vessel.type == VesselType.OTHER and ship.type != VesselType.OTHER and "type" not in vessel.corrected:
             self._set(vessel, "type", ship.type)
             self._set(vessel, "source_type", ship.source_type)
-        if ship.name and plain(ship.name) != plain(vessel.name) and "name" not in vessel.corrected:
+        if ship.name and not _is_called(vessel, ship) and "name" not in vessel.corrected:
             self._rename(vessel, ship.name)
 
     def _is_free(self, field: str, told: str, vessel: Vessel) -> bool:
@@ -153,9 +144,13 @@ class Register:
                 update_all(vessels, *names)
 
 
-def plain(name: str) -> str:
+def ship_name(name: str) -> str:
     """A name without what is spelling only."""
     return " ".join(name.split()).casefold()[:120]
+
+
+def _is_called(vessel: Vessel, ship: Ship) -> bool:
+    return ship_name(vessel.name) == ship_name(ship.name)
 
 
 def _is_numbered(ship: Ship) -> bool:
