@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.db.models import Exists, Max, OuterRef, Prefetch, Q, QuerySet
 from django.http import HttpRequest
 from ninja import Path, Query, Router
 
@@ -83,7 +83,7 @@ def list_calls(
 ) -> Any:
     """The calls at a port, the newest first; `q` is a part of a vessel's name, or her IMO, MMSI or call sign.
 
-    With `changed_since`, a moment with its zone, those that changed then or later, the last change first.
+    With `changed_since`, a moment with its zone, those that came, changed or left the list then or later.
     """
     port, vessels = _port(locode), filters.ships(q) if q is not None else None
     asked: dict[str, Any] = {"status": status, "vessel__type": type, "vessel__in": vessels}
@@ -102,15 +102,31 @@ def list_calls(
 
 
 def _changed(port: Port, which: dict[str, Any], since: datetime, cursor: int | None, limit: int) -> Page:
-    """The calls by their last Change, so that what happens meanwhile moves none to a page that was read."""
-    later = Change.objects.filter(call=OuterRef("call"), id__gt=OuterRef("id"))
-    around = Change.objects.filter(port=port)
-    fitting = around.filter(
-        ~Exists(later), seen_at__gte=since, **{f"call__{name}": value for name, value in which.items()}
-    )
-    numbers, following = _page(fitting, around, cursor, limit, since=since)
-    calls = dict(Change.objects.filter(pk__in=numbers).values_list("pk", "call"))
-    return [calls[number] for number in numbers if number in calls], following
+    """The calls that came, moved or left ``since``, as ``which`` says; all of them where the port itself came then."""
+    around = PortCall.objects.filter(port=port)
+    if port.seen_since is None or port.seen_since >= since:
+        return _page(around.filter(**which), around, cursor, limit)
+    # A call that left stands with the moment of the answer before, where it was seen last.
+    answers = port.feed.refreshes.good().filter(as_of__lt=since)
+    unseen = answers.aggregate(last=Max("as_of"))["last"] or since
+    few = _looked_up(port, since, unseen)
+    if few is not None:
+        return _page(PortCall.objects.filter(pk__in=few, **which), around, cursor, limit, is_few=True)
+    moved = Exists(Change.objects.filter(call=OuterRef("pk"), seen_at__gte=since))
+    return _page(around.filter(moved | Q(last_seen_at__gte=unseen), **which), around, cursor, limit)
+
+
+def _looked_up(port: Port, since: datetime, unseen: datetime) -> set[int] | None:
+    """The calls at ``port`` with a Change ``since``, and those that were seen last at ``unseen`` or later.
+
+    By their indexes; None where these find more than may be looked through.
+    """
+    moved = Change.objects.filter(seen_at__gte=since).order_by("-seen_at").values_list("port", "call")
+    left = PortCall.objects.filter(port=port, last_seen_at__gte=unseen).order_by("-last_seen_at")
+    changes, calls = list(moved[: LOOKED_AT + 1]), list(left.values_list("id", flat=True)[: LOOKED_AT + 1])
+    if len(changes) + len(calls) > LOOKED_AT:
+        return None
+    return {call for where, call in changes if where == port.pk}.union(calls)
 
 
 def _items(numbers: list[int], ports: list[Any]) -> list[dict[str, Any]]:

@@ -1,10 +1,20 @@
+from datetime import datetime, timedelta
+
 from django.db import models
 from django.db.models import Q
 
 from ports.models.feed import Refresh
 from ports.models.port import Berth, Port
 from ports.models.vessel import Vessel
-from ports.snapshot import Status
+from ports.snapshot import OPEN, Status
+
+FORGOTTEN_AFTER = timedelta(days=14)
+"""An open call of which its feed has said nothing for so long is counted no more."""
+
+
+def told_since(at: datetime) -> Q:
+    """The calls of which their feed said something after ``at``."""
+    return Q(last_seen_at=None) | Q(last_seen_at__gt=at)
 
 
 class PortCallQuerySet(models.QuerySet["PortCall"]):
@@ -63,6 +73,9 @@ class PortCall(models.Model):
             models.Index(fields=["port", "status", "ata", "id"], name="calls_by_ata"),
             models.Index(fields=["port", "status", "atd", "id"], name="calls_by_atd"),
             models.Index(fields=["port"], condition=Q(last_seen_at=None), name="calls_listed"),
+            models.Index(
+                fields=["port", "last_seen_at"], condition=Q(last_seen_at__isnull=False), name="calls_that_left"
+            ),
             models.Index(fields=["vessel", "last_seen_at"], name="calls_of_a_vessel"),
             models.Index(fields=["vessel", "status"], name="calls_of_a_vessel_by_status"),
         ]
@@ -82,6 +95,11 @@ class PortCall(models.Model):
 
     def __str__(self) -> str:
         return f"{self.vessel} at {self.port}"
+
+    @property
+    def unseen_since(self) -> datetime | None:
+        """Since when an open call has not stood in its feed, which never said how it ended; None where it does."""
+        return self.last_seen_at if self.status in OPEN else None
 
 
 class Stay(models.Model):

@@ -200,7 +200,7 @@ def test_a_page_looks_through_so_many_calls_and_says_where_to_go_on(
     everybody = [item["vessel"]["name"] for item in walk(program, f"{CALLS}?limit=2")]
     assert len(everybody) == len(set(everybody)) == 11
     assert walk(program, f"{CALLS}?type=tanker") == []
-    since = "changed_since=2026-01-01T00:00:00Z"
+    since = "changed_since=2026-01-10T12:00:01Z"
     assert walk(program, f"{CALLS}?type=tanker&{since}") == []
     changed = [item["vessel"]["name"] for item in walk(program, f"{CALLS}?{since}&limit=2")]
     assert sorted(changed) == sorted(set(everybody) - {"OLD LADY"})
@@ -209,17 +209,62 @@ def test_a_page_looks_through_so_many_calls_and_says_where_to_go_on(
     assert names(program.get(f"{CALLS}?q=old+lady")) == ["OLD LADY"]
 
 
-def test_calls_that_changed_since_come_once_the_last_change_first(program: Program, known: Teller) -> None:
+def test_calls_that_changed_since_come_once(program: Program, known: Teller) -> None:
     old = in_port("OLD LADY", -500)
     known.tell(old, call(name="ONE", eta=hour(10)), call(name="TWO", eta=hour(10)), at=1)
     known.tell(old, call(name="ONE", eta=hour(11)), call(name="TWO", eta=hour(10)), at=2)
     known.tell(old, call(name="ONE", eta=hour(12)), call(name="TWO", eta=hour(10)), at=3)
-    assert names(program.get(f"{CALLS}?changed_since=2026-01-10T13:00:00Z")) == ["ONE", "TWO"]
+    assert names(program.get(f"{CALLS}?changed_since=2026-01-10T13:00:00Z")) == ["TWO", "ONE"]
     assert names(program.get(f"{CALLS}?changed_since=2026-01-10T13:00:01Z")) == ["ONE"]
     assert names(program.get(f"{CALLS}?changed_since=2026-01-10T15:00:01Z")) == []
     assert names(program.get(f"{CALLS}?changed_since=2026-01-10T13:00:00Z&q=two&status=expected")) == ["TWO"]
-    everybody = walk(program, f"{CALLS}?changed_since=2026-01-10T12:00:00Z&limit=1")
-    assert [item["vessel"]["name"] for item in everybody] == ["ONE", "TWO"]
+    everybody = walk(program, f"{CALLS}?changed_since=2026-01-10T12:00:01Z&limit=1")
+    assert [item["vessel"]["name"] for item in everybody] == ["TWO", "ONE"]
+
+
+def test_what_a_first_load_found_has_changed_since_before_it(program: Program, known: Teller) -> None:
+    """Though it makes no Changes, and a part of it may be older: what was killed goes on with a later answer."""
+    assert names(program.get(f"{CALLS}?changed_since=2026-01-10T12:00:00Z")) == ["OLD LADY"]
+    PortCall.objects.update(first_seen_at=hour(-1))
+    assert names(program.get(f"{CALLS}?changed_since=2026-01-10T12:00:00Z&status=in_port")) == ["OLD LADY"]
+    assert names(program.get(f"{CALLS}?changed_since=2026-01-10T12:00:01Z")) == []
+
+
+@pytest.mark.parametrize("looked_at", [1000, 2])
+def test_a_call_that_left_the_list_without_a_word_has_changed_then(
+    program: Program, known: Teller, monkeypatch: pytest.MonkeyPatch, looked_at: int
+) -> None:
+    """Noticed at 15:00, though she was seen last at 14:00: who asked in between has to be told."""
+    monkeypatch.setattr(api, "LOOKED_AT", looked_at)
+    old, away = in_port("OLD LADY", -500), call(Status.DEPARTED, "AWAY", atd=hour(-1))
+    known.tell(old, away, at=1)
+    known.tell(old, away, at=2)
+    known.tell(old, at=3)
+    known.tell(old, call(Status.DEPARTED, "LATER", atd=hour(3.5)), at=4)
+    assert Change.objects.count() == 2, "one for each that is new"
+
+    def since(moment: str) -> list[tuple[str, bool]]:
+        items = walk(program, f"{CALLS}?changed_since=2026-01-10T{moment}Z")
+        return [(item["vessel"]["name"], item["is_listed"]) for item in items]
+
+    assert since("14:30:00") == since("15:00:00") == [("LATER", True), ("AWAY", False)]
+    assert since("15:00:01") == [("LATER", True)]
+    assert since("16:00:01") == []
+
+
+def test_more_changes_than_can_be_looked_up_are_looked_for(
+    program: Program, known: Teller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same result."""
+    old = in_port("OLD LADY", -500)
+    ships = [call(name=f"SHIP {number}", eta=hour(number)) for number in range(9)]
+    known.tell(old, *ships)
+    known.tell(old, *ships[:4], *(call(name=f"SHIP {number}", eta=hour(20)) for number in range(4, 7)))
+    since = f"{CALLS}?changed_since=2026-01-10T14:00:00Z"
+    looked_up = walk(program, since)
+    monkeypatch.setattr(api, "LOOKED_AT", 4)
+    assert walk(program, since) == walk(program, f"{since}&limit=2") == looked_up
+    assert {item["vessel"]["name"] for item in looked_up} == {f"SHIP {number}" for number in range(4, 9)}
 
 
 def test_before_its_first_load_is_whole_a_port_has_no_calls(program: Program, known: Teller) -> None:
