@@ -29,5 +29,5 @@ def mmsi(number: object) -> str:
 
 
 def call_sign(text: object) -> str:
-    """``text`` as a call sign, letters and digits; empty where there is none."""
+    """``text`` as a call sign is written: in capitals, without spaces, 20 at most; else as it was told."""
     return "".join(str(text or "").split()).upper()[:20]

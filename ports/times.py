@@ -35,11 +35,22 @@ class Clock:
         return f"UTC{'−' if minutes < 0 else '+'}{hours}{f':{rest:02}' if rest else ''}"
 
     def words(self, at: datetime) -> str:
-        """14:30, 26 Nov 14:30, 26 Nov 2024 14:30: no more than is needed."""
+        """14:30, 26 Nov 14:30, 26 Nov 2024 14:30: no more than is needed. 01:30 PST where that hour comes twice."""
+        return f"{self._date(at)} {self._time(at)}".lstrip()
+
+    def day(self, at: datetime) -> str:
+        """14:30, 26 Nov, 26 Nov 2024: less exact, the longer ago."""
+        return self._date(at) or self._time(at)
+
+    def _date(self, at: datetime) -> str:
         here, today = at.astimezone(self.zone), self.now.astimezone(self.zone)
         if here.date() == today.date():
-            return f"{here:%H:%M}"
-        return f"{here:%-d %b %H:%M}" if here.year == today.year else f"{here:%-d %b %Y %H:%M}"
+            return ""
+        return f"{here:%-d %b}" if here.year == today.year else f"{here:%-d %b %Y}"
+
+    def _time(self, at: datetime) -> str:
+        here = at.astimezone(self.zone)
+        return f"{here:%H:%M %Z}" if _comes_twice(here) else f"{here:%H:%M}"
 
     def distance(self, at: datetime) -> str:
         """In 3 h, 25 min ago, now."""
@@ -60,6 +71,11 @@ class Clock:
         if at is None:
             return SafeString("")
         return mark_safe(f'{self.element(at)} <span class="far">· {self.distance(at)}</span>')  # noqa: S308  # numbers
+
+
+def _comes_twice(here: datetime) -> bool:
+    """Whether clocks are put back, and show this moment before and after."""
+    return here.replace(fold=0).utcoffset() != here.replace(fold=1).utcoffset()
 
 
 def _element(iso: str, exact: str, words: str) -> SafeString:
