@@ -8,7 +8,9 @@ from itertools import groupby
 
 from django.db.models import QuerySet
 
+from ports import voyages
 from ports.models import Berth, Port, Stay
+from ports.models.call import told_since
 from ports.snapshot import BerthKind, Status
 from ports.sources.text import isolated
 from ports.times import Clock
@@ -45,6 +47,8 @@ class Lying:
     has_come: bool
     has_left: bool = False
     is_since_told: bool = True
+    unseen_since: datetime | None = None
+    """Since when her feed has told no more of her, though her call is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +108,10 @@ class Board:
 
 def stays_around(port: Port, now: datetime) -> QuerySet[Stay]:
     """The stays of which something may be within reach of ``now``."""
-    calls = port.calls.order_by().values("pk")
-    within = calls.filter(status=Status.IN_PORT).union(
-        calls.filter(status=Status.EXPECTED, eta__lt=now + REACH),
+    # Of an open call that its feed has not spoken of for so long nobody knows whether she lies there, or will.
+    calls, told = port.calls.order_by().values("pk"), told_since(now - REACH)
+    within = calls.filter(told, status=Status.IN_PORT).union(
+        calls.filter(told, status=Status.EXPECTED, eta__lt=now + REACH),
         calls.filter(status=Status.DEPARTED, atd__gt=now - REACH),
         all=True,
     )
@@ -115,20 +120,35 @@ def stays_around(port: Port, now: datetime) -> QuerySet[Stay]:
 
 def lying(stay: Stay, now: datetime) -> Lying | None:
     """When she lay, lies or will lie there; None where no moment is known."""
-    call, vessel = stay.call, stay.call.vessel
-    is_planned = call.status == Status.EXPECTED or bool(stay.eta and not (stay.ata or stay.atd))
-    is_first = stay.position == 0
-    if is_planned:
+    call, vessel, is_first = stay.call, stay.call.vessel, stay.position == 0
+    who, unseen = (vessel.pk, vessel.name, vessel.type), call.unseen_since
+    if _is_planned(stay):
         since, until = stay.eta or (call.eta if is_first else None), stay.etd or call.etd
-        return Lying(vessel.pk, vessel.name, vessel.type, since, until, has_come=False) if since else None
-    since = stay.ata or (call.ata if is_first else None) or stay.seen_from
-    left = stay.atd or stay.seen_until or call.atd
-    if left and left <= now:
+        return Lying(*who, since, until, has_come=False, unseen_since=unseen) if since else None
+    told = stay.eta if stay.eta and stay.eta <= now else None
+    since = stay.ata or (call.ata if is_first else None) or told or stay.seen_from
+    left = _left(stay)
+    if left and (left <= now or call.status == Status.DEPARTED):
         is_told = since <= left  # who was seen only after she left was there before
         begun = since if is_told else left - UNKNOWN_END
-        return Lying(vessel.pk, vessel.name, vessel.type, begun, left, True, has_left=True, is_since_told=is_told)
+        return Lying(*who, begun, left, True, has_left=True, is_since_told=is_told)
     leaves = stay.etd or call.etd or call.leaves_at
-    return Lying(vessel.pk, vessel.name, vessel.type, since, leaves, has_come=True)
+    return Lying(*who, since, leaves, has_come=True, unseen_since=unseen)
+
+
+def _is_planned(stay: Stay) -> bool:
+    """Who has left was there, though nobody said when she came."""
+    if stay.call.status == Status.IN_PORT:
+        return bool(stay.eta and not (stay.ata or stay.atd or stay.seen_until))
+    return stay.call.status == Status.EXPECTED
+
+
+def _left(stay: Stay) -> datetime | None:
+    """When she left the place: told, or seen elsewhere, or with her call; None while she lies there."""
+    if stay.atd:
+        return stay.atd
+    departed = stay.call.atd if stay.call.status == Status.DEPARTED else None
+    return min(filter(None, (stay.seen_until, departed)), default=None)
 
 
 def draw(found: Iterable[tuple[Berth, Lying | None]], clock: Clock, page: int = 1) -> Board:
@@ -202,10 +222,11 @@ def sentence(one: Lying, berth: Berth, clock: Clock) -> str:
     since, until = clock.words(one.since), clock.words(one.until) if one.until else ""
     if one.has_left:
         return f"{where}: from {since} to {until}" if one.is_since_told else f"{where}: until {until}"
+    lost = f"; {voyages.not_in_feed(one.unseen_since, clock)}" if one.unseen_since else ""
     if not one.has_come:
-        late = ", overdue" if one.since < clock.now else ""
-        return f"{where}: expected {since}{late}{f', to leave {until}' if until else ''}"
-    return f"{where}: since {since}{f', to leave {until}' if until else ''}"
+        late = ", overdue" if one.since < clock.now and not lost else ""
+        return f"{where}: expected {since}{late}{f', to leave {until}' if until else ''}{lost}"
+    return f"{where}: since {since}{f', to leave {until}' if until else ''}{lost}"
 
 
 def _ticks(clock: Clock) -> Iterator[tuple[float, str]]:

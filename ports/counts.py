@@ -8,6 +8,7 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from ports.models import Port, PortCall
+from ports.models.call import FORGOTTEN_AFTER, told_since
 from ports.snapshot import BerthKind, Status
 
 DAY = timedelta(hours=24)
@@ -39,14 +40,15 @@ def count(ports: Iterable[Port]) -> dict[int, Counts]:
     """Of each port by its number, in its own present."""
     ports = [port for port in ports if port.loaded_at]
     found = {port.pk: Counts() for port in ports}
-    in_port = PortCall.objects.in_port().filter(port__in=ports)
+    told = _any(ports, lambda now: told_since(now - FORGOTTEN_AFTER))
+    in_port = PortCall.objects.in_port().filter(told, port__in=ports)
     for pk, kind, number in in_port.order_by().values_list("port", "berth__kind").annotate(number=Count("id")):
         if kind == BerthKind.ANCHORAGE:
             found[pk].at_anchor += number
         else:
             found[pk].at_berth += number
     due = Count("id", filter=_any(ports, lambda now: Q(eta__lt=now + DAY)))
-    expected = PortCall.objects.expected().filter(port__in=ports).order_by().values_list("port")
+    expected = PortCall.objects.expected().filter(told, port__in=ports).order_by().values_list("port")
     for pk, number, soon in expected.annotate(number=Count("id"), due=due):
         found[pk].expected, found[pk].due = number, soon
     left = PortCall.objects.departed().filter(_any(ports, lambda now: Q(atd__gt=now - DAY)))

@@ -7,10 +7,10 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from ports.models import Change, PortCall, Vessel
-from ports.snapshot import OPEN, Status
+from ports.snapshot import Status
 
 RECENT = timedelta(days=14)
-"""So long a call that is over is news."""
+"""So long a call of which its feed tells no more is news."""
 _ON = Q(port__is_enabled=True) | Q(port__is_example=True)
 _RANK = Case(
     When(status=Status.IN_PORT, then=0),
@@ -26,10 +26,10 @@ def calls(user: int) -> QuerySet[PortCall]:
 
 
 def recent(user: int) -> QuerySet[PortCall]:
-    """Those that are open, and those that ended lately; ships in port first, then the next to come."""
+    """Those that stand in their feed, or did so lately; ships in port first, then the next to come."""
     # An example has its own present.
     since = Coalesce("port__example_at", Value(timezone.now()), output_field=DateTimeField()) - RECENT
-    is_news = Q(status__in=OPEN) | Q(last_seen_at=None) | Q(last_seen_at__gt=F("since"))
+    is_news = Q(last_seen_at=None) | Q(last_seen_at__gt=F("since"))
     found = calls(user).alias(since=since).filter(is_news)
     newest = Coalesce("ata", "atd", "last_seen_at", "first_seen_at").desc()
     return found.order_by(_RANK, _ETA.asc(nulls_last=True), newest, "-id").select_related("vessel", "port", "berth")

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from ports import countries, filters, moves
+from ports import countries, filters, moves, voyages
 from ports.models import Berth, Change, Port, PortCall, Vessel
 from ports.models.port import LONG_STAY
 from ports.snapshot import OPEN, BerthKind, Status, VesselType
@@ -195,7 +195,9 @@ def _cell(call: PortCall, column: Column, clock: Clock) -> Cell:
 def _badges(call: PortCall, tab: Tab, clock: Clock, shifts: dict[int, timedelta]) -> Iterable[Badge]:
     if by := shifts.get(call.pk):
         yield Badge(f"ETA moved {moves.later(by)}", is_caution=by > timedelta(0))
-    if tab is Tab.EXPECTED and call.eta and call.eta < clock.now:
+    if call.unseen_since:
+        yield Badge(voyages.not_in_feed(call.unseen_since, clock), is_caution=True)
+    elif tab is Tab.EXPECTED and call.eta and call.eta < clock.now:
         yield Badge(f"overdue {length(clock.now - call.eta)}", is_caution=True)
     if tab is Tab.IN_PORT and call.ata and clock.now - call.ata > LONG_STAY:
         yield Badge("long stay")

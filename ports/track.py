@@ -102,7 +102,7 @@ def _span(
     is_here = call.status == Status.IN_PORT and told.atd is None and seen_until is None
     if was_here:
         start = told.ata or (told.eta if told.eta and told.eta <= clock.now else None) or seen_from or told.atd
-        end = told.atd or (clock.now if is_here else seen_until or call.last_seen_at or told.etd)
+        end = told.atd or (call.unseen_since or clock.now if is_here else seen_until or call.last_seen_at or told.etd)
     else:
         start = told.eta or told.etd or call.eta or call.leaves_at or call.pilot_ordered_at
         end = told.etd
@@ -119,11 +119,12 @@ def _sentence(voyage: Voyage, berth: str, start: datetime, end: datetime, shown:
     where = f"{call.port.name}{f', {isolated(berth)}' if berth else ''}"
     if shown is Shown.DOUBTFUL:
         return f"{where}: {clock.words(start)}; its source contradicts itself"
+    lost = f"; {voyage.unseen}" if voyage.unseen else ""
     if shown is Shown.PLANNED:
-        lost = {Status.CANCELLED: ", cancelled", Status.GONE: ", gone from the feed"}
-        return f"{where}: expected {clock.words(start)}{lost.get(Status(call.status), '')}"
+        over = {Status.CANCELLED: ", cancelled", Status.GONE: ", gone from the feed"}
+        return f"{where}: expected {clock.words(start)}{over.get(Status(call.status), '')}{lost}"
     if is_here:
-        return f"{where}: since {clock.words(start)}, {length(end - start)}"
+        return f"{where}: since {clock.words(start)}, {length(end - start)}{lost}"
     return f"{where}: {clock.words(start)} to {clock.words(end)}, {length(end - start)}"
 
 

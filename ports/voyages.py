@@ -28,7 +28,16 @@ class Voyage:
         """For how long; empty where she is not."""
         call, now = self.call, self.clock.now
         is_late = call.status == Status.EXPECTED and call.eta is not None and call.eta < now
-        return length(now - call.eta) if is_late and call.eta else ""
+        return length(now - call.eta) if is_late and call.eta and not call.unseen_since else ""
+
+    @property
+    def status(self) -> str:
+        words = self.call.get_status_display()
+        return f"last known: {words}" if self.call.unseen_since else words
+
+    @property
+    def unseen(self) -> str:
+        return not_in_feed(self.call.unseen_since, self.clock)
 
     @property
     def berths(self) -> list[str]:
@@ -53,6 +62,11 @@ def known(call: PortCall) -> list[tuple[str, datetime]]:
         ("seen last", call.last_seen_at if call.status == Status.GONE else None),
     ]
     return [(word, at) for word, at in told if at]
+
+
+def not_in_feed(since: datetime | None, clock: Clock) -> str:
+    """“not in the feed since 23 Nov”, of a call that is ``unseen_since`` then; empty for None."""
+    return f"not in the feed since {clock.day(since)}" if since else ""
 
 
 def of(calls: Iterable[PortCall], stays: Callable[[PortCall], Iterable[Stay]] = lambda call: ()) -> list[Voyage]:

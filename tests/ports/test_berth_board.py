@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ports import berth_board
 from ports.berth_board import LANE, MOST_LANES, Board, Lying, draw
-from ports.models import Berth, Port
+from ports.models import Berth, Port, PortCall, Stay
 from ports.snapshot import BerthKind, Status, StayReport
 from ports.times import Clock
 from tests.ports.told import Teller, call, hour
@@ -177,6 +177,34 @@ def test_who_was_told_of_only_when_she_had_left_lay_there_before(alpha: Port) ->
     assert bar.lying.until == hour(27)
     assert bar.x + bar.width < 50
     assert bar.sentence == "GONE SOON, other, Quay 9: until 15:00"
+
+
+def said(port: Port) -> list[str]:
+    return [bar.sentence for row in Board.of(port, Clock.of(port)).rows for bar in row.bars]
+
+
+def test_who_departed_lay_there_though_her_times_were_only_planned(alpha: Port) -> None:
+    feed, plan = Teller(alpha.feed, 29), StayReport("Quay 9", eta=hour(21), etd=hour(60))
+    feed.tell(call(Status.IN_PORT, "PLANNED", stays=(plan,)), at=29.2, complete=frozenset())
+    assert "PLANNED, other, Quay 9: expected 09:00, overdue, to leave 13 Jan 00:00" in said(alpha)
+    feed.tell(call(Status.DEPARTED, "PLANNED", atd=hour(28), stays=(plan,)), at=29.4, complete=frozenset())
+    assert "PLANNED, other, Quay 9: from 09:00 to 16:00" in said(alpha)
+
+
+def test_a_stay_is_not_over_because_her_call_has_a_time_of_leaving(alpha: Port) -> None:
+    PortCall.objects.filter(vessel__name="LYING").update(atd=hour(25))
+    assert "LYING, other, East: since 08:00, to leave 12 Jan 04:00" in said(alpha)
+    Stay.objects.filter(call__vessel__name="LYING").update(seen_until=hour(26))
+    assert "LYING, other, East: from 08:00 to 14:00" in said(alpha)
+
+
+def test_who_is_in_the_feed_no_more_lies_there_for_two_days_at_most(alpha: Port) -> None:
+    PortCall.objects.update(last_seen_at=hour(30) - timedelta(hours=47))
+    assert "WAITING, other, West: since 10 Jan 22:00; not in the feed since 9 Jan" in said(alpha)
+    coming = "COMING, other, East: expected 12 Jan 00:00, to leave 12 Jan 12:00"
+    assert f"{coming}; not in the feed since 9 Jan" in said(alpha)
+    PortCall.objects.update(last_seen_at=hour(30) - timedelta(hours=49))
+    assert said(alpha) == []
 
 
 def test_the_board_tells_who_lies_where_and_who_comes(alpha: Port) -> None:

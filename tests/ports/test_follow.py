@@ -145,6 +145,18 @@ def test_what_is_over_stays_for_a_while(as_viewer: Client, viewer: User, known: 
     assert set(listed(as_viewer)) == {"HERE", "GOING"}
 
 
+def test_an_open_call_that_its_feed_told_of_long_ago_is_none_of_now(
+    as_viewer: Client, viewer: User, fleet: dict[str, Vessel]
+) -> None:
+    follow_all(viewer, fleet)
+    her = PortCall.objects.filter(vessel=fleet["HERE"])
+    her.update(last_seen_at=timezone.now() - timedelta(days=13))
+    assert "HERE" in listed(as_viewer)
+    assert "last known: in port not in the feed since" in text(as_viewer.get("/ports/followed/"))
+    her.update(last_seen_at=timezone.now() - timedelta(days=15))
+    assert "HERE" not in listed(as_viewer)
+
+
 def test_a_port_that_is_off_or_not_loaded_tells_nothing(
     as_viewer: Client, viewer: User, fleet: dict[str, Vessel]
 ) -> None:

@@ -15,7 +15,7 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import User
 from ports import example, watch
 from ports.models import Change, Feed, Follow, Port, PortCall, Refresh, Vessel
-from ports.snapshot import BerthKind, Status, StayReport
+from ports.snapshot import OPEN, BerthKind, Status, StayReport
 from ports.sources import registry
 from ports.views import port as page
 from relays.models import Board, Relay
@@ -102,6 +102,26 @@ def test_who_vanished_is_called_gone_and_never_departed(as_viewer: Client, alpha
     gone = {change.call.vessel.name for change, _ in response.context["changes"]}
     assert gone == {"LATE", "SOON", "WAITING", "RESIDENT", "OLD LADY"}
     assert [words for _, words in response.context["changes"]] == ["gone from the feed"] * 5
+
+
+def lose(*, days: float) -> None:
+    """Let the feed have told no more of any ship for so long, though it never said what became of them."""
+    PortCall.objects.filter(status__in=OPEN).update(last_seen_at=hour(30) - timedelta(days=days))
+
+
+def test_who_is_open_and_in_the_feed_no_more_is_marked_and_not_called_overdue(
+    as_viewer: Client, alpha: Port, known: Teller
+) -> None:
+    known.tell(complete=frozenset(), at=29.9)
+    assert set(PortCall.objects.filter(status__in=OPEN).values_list("last_seen_at", flat=True)) == {hour(29)}
+    assert "not in the feed since 17:00" in text(look(as_viewer))
+    lose(days=9)
+    for tab in ("in-port", "expected"):
+        for line in look(as_viewer, tab).context["lines"]:
+            words = {badge.words: badge.is_caution for badge in line.badges}
+            assert words["not in the feed since 2 Jan"] is True
+            assert not any(word.startswith("overdue") for word in words)
+    assert "not in the feed" not in text(look(as_viewer, "departed"))
 
 
 def test_a_ship_that_one_follows_is_marked(as_viewer: Client, viewer: User, alpha: Port) -> None:
@@ -343,6 +363,15 @@ def test_ports_that_are_on_stand_with_their_counts(as_viewer: Client, alpha: Por
     assert (counts.at_berth, counts.at_anchor, counts.expected, counts.due, counts.left) == (2, 1, 2, 2, 1)
     assert found["XXBBB"] is not None
     assert "HKHKG" not in found
+
+
+@pytest.mark.parametrize(("days", "counted"), [(13, (2, 1, 2, 2, 1)), (15, (0, 0, 0, 0, 1))])
+def test_whom_no_feed_told_of_for_long_is_not_counted(
+    as_viewer: Client, alpha: Port, days: float, counted: tuple[int, ...]
+) -> None:
+    lose(days=days)
+    counts = next(one.counts for one in as_viewer.get("/ports/").context["on"] if one.port == alpha)
+    assert (counts.at_berth, counts.at_anchor, counts.expected, counts.due, counts.left) == counted
 
 
 def test_ports_that_could_be_on_are_one_click_away_and_nothing_is_fetched_before(as_viewer: Client, db: None) -> None:

@@ -209,6 +209,21 @@ def test_who_is_here_is_drawn_until_now(given: Vessel) -> None:
     assert here.x + here.width == pytest.approx(drawn(given).now or 0, abs=0.1)
 
 
+def test_who_is_in_the_feed_no_more_is_drawn_until_it_told_of_her_last(as_viewer: Client, given: Vessel) -> None:
+    Port.objects.update(is_example=True, example_at=hour(200))
+    call = PortCall.objects.get(port__locode="XXBBB")
+    change(call, status="in_port", ata=hour(100), last_seen_at=hour(120))
+    here = next(bar for bar in drawn(given).bars if bar.call == call.pk)
+    assert here.sentence == "Beta: since 14 Jan 16:00, 20 h; not in the feed since 15 Jan"
+    assert here.x + here.width < (drawn(given).now or 0) - 5
+    shown = text(look(as_viewer, given))
+    assert "last known: in port not in the feed since 15 Jan" in shown
+    change(call, status="expected", ata=None, eta=hour(100))
+    shown = text(look(as_viewer, given))
+    assert "last known: expected not in the feed since 15 Jan" in shown
+    assert "overdue" not in shown
+
+
 def test_moments_that_contradict_each_other_are_drawn_as_doubtful(given: Vessel) -> None:
     past = PortCall.objects.get(port__locode="XXAAA", vessel=given)
     Stay.objects.filter(call=past).delete()
