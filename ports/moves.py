@@ -47,6 +47,8 @@ def sentence(change: Change, words: Callable[[datetime], str]) -> str:
     name = change.get_field_display()
     if change.field in MOMENTS:
         return _moment(change, name, words)
+    if change.field == Change.Field.VESSEL and change.was == change.became:
+        return "recognised as another ship of the same name"
     was, became = isolated(change.was), isolated(change.became)
     if not was:
         return f"{name}: {became}"

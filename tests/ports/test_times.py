@@ -33,6 +33,11 @@ def test_a_moment_has_its_date_only_where_it_is_needed(moment: datetime, words: 
     assert f"{UTC_CLOCK.words(moment)} · {UTC_CLOCK.distance(moment)}" == words
 
 
+def test_a_day_is_told_without_its_hour_unless_it_is_today() -> None:
+    moments = (at(2026, 11, 25, 9, 5), at(2026, 11, 23, 9, 5), at(2025, 8, 22, 9, 28))
+    assert [UTC_CLOCK.day(moment) for moment in moments] == ["09:05", "23 Nov", "22 Aug 2025"]
+
+
 def test_today_is_that_of_the_zone() -> None:
     hong_kong = Clock(NOW, ZoneInfo("Asia/Hong_Kong"), "Hong Kong time")  # where it is the 26th already
     assert hong_kong.words(at(2026, 11, 25, 17, 0)) == "01:00"
@@ -99,6 +104,8 @@ ETA, LATER, SOONER = "2026-11-25T20:00:00+00:00", "2026-11-25T23:00:00+00:00", "
         ("berth", "Quay 1", "Quay 2", "berth: Quay 2, was Quay 1"),
         ("berth", "", "Quay 2", "berth: Quay 2"),
         ("agent", "Wilson", "", "agent: no longer known, was Wilson"),
+        ("vessel", "EVER GIVEN", "EVER GLOBE", "vessel: EVER GLOBE, was EVER GIVEN"),
+        ("vessel", "EVER GIVEN", "EVER GIVEN", "recognised as another ship of the same name"),
     ],
 )
 def test_a_change_is_one_sentence(field: str, was: str, became: str, words: str) -> None:
