@@ -15,6 +15,8 @@ from django.views.decorators.debug import sensitive_variables
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import Token, User
+from ports.models import Port
+from relays.models import Board
 
 ACCOUNT, PASSWORD = "/account/", "a-long-enough-pass"
 SHAPE = re.compile(r"iot_[A-Za-z0-9_-]{43}")
@@ -60,6 +62,18 @@ def test_the_page_says_who_one_is_and_what_one_may(
     assert "You are signed in as gustav ." in page
     assert sentence in page
     assert "You may use the admin." not in page
+
+
+def test_without_a_board_the_page_speaks_of_ships_alone(browser: Client, gustav: User) -> None:
+    Port.objects.filter(locode="HKHKG").update(is_enabled=True)
+    page = words(browser.get(ACCOUNT).content.decode())
+    assert "You are signed in as gustav . You see the ships of every port that is on. Change your password" in page
+    gustav.user_permissions.set(Permission.objects.filter(codename="change_port"))
+    page = words(browser.get(ACCOUNT).content.decode())
+    assert "You see the ships of every port that is on, and may turn ports on and off. Change" in page
+    assert "relay" not in page.lower()
+    Board.objects.create(name="Cellar", driver="simulated")
+    assert "You see every relay and what happened to it." in words(browser.get(ACCOUNT).content.decode())
 
 
 def test_a_token_is_shown_once_right_after_it_was_made(browser: Client, gustav: User) -> None:
