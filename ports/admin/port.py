@@ -6,6 +6,7 @@ from django.http import HttpRequest
 
 from ports.admin.told import KnownAdmin, list_link, moment_or_none, wish
 from ports.models import Berth, Port
+from ports.sources.text import isolated
 
 
 @admin.register(Port)
@@ -84,6 +85,12 @@ class BerthAdmin(KnownAdmin):
     fields = ["kind", "name", "area", "port", "had"]
     readonly_fields = ["name", "area", "port", "had"]
 
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **options: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if field and db_field.name == "kind":
+            field.widget.attrs["aria-label"] = "Kind"  # in the list there is no label beside it
+        return field
+
     @admin.display(description="names over time")
     def had(self, berth: Berth) -> str:
-        return ", ".join(berth.names.values_list("name", flat=True)) or "only this one"
+        return ", ".join(map(isolated, berth.names.values_list("name", flat=True))) or "only this one"

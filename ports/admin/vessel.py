@@ -17,7 +17,7 @@ from ports.filters import ships
 from ports.merging import Merge
 from ports.models import Identifier, Vessel
 from ports.models.vessel import CORRECTABLE
-from ports.sources.text import clean
+from ports.sources.text import clean, isolated
 
 HOW = (
     "What you change here is kept over refreshes. What the feed says instead still finds her. "
@@ -120,7 +120,8 @@ class VesselAdmin(SearchesShips, CarefulAdmin):
         return False
 
     def why_kept(self, row: Vessel) -> str:
-        return f"{row} has called at a port: merge her with another vessel instead." if row.calls.exists() else ""
+        name = isolated(row.name)
+        return f"{name} has called at a port: merge her with another vessel instead." if row.calls.exists() else ""
 
     def save_model(self, request: HttpRequest, obj: Vessel, form: Any, change: bool) -> None:
         right = {field: form.cleaned_data[field] for field in form.changed_data}
@@ -133,7 +134,7 @@ class VesselAdmin(SearchesShips, CarefulAdmin):
 
     @admin.display(description="names over time")
     def had(self, vessel: Vessel) -> str:
-        return ", ".join(vessel.names.values_list("name", flat=True)) or "only this one"
+        return ", ".join(map(isolated, vessel.names.values_list("name", flat=True))) or "only this one"
 
     @admin.display(description="first seen")
     def first_seen(self, vessel: Vessel) -> str:
@@ -171,5 +172,6 @@ class VesselAdmin(SearchesShips, CarefulAdmin):
         with transaction.atomic():
             merge.carry_out()
             self.log_change(request, merge.stays, f"Merged with {gone} (number {number})."[:500])
-        self.message_user(request, f"{gone} is {merge.stays} now: one vessel, with the calls of both.")
+        one, both = isolated(gone), isolated(merge.stays.name)
+        self.message_user(request, f"{one} is {both} now: one vessel, with the calls of both.")
         return HttpResponseRedirect(reverse("admin:ports_vessel_change", args=[merge.stays.pk]))

@@ -7,6 +7,7 @@ from ports.models.feed import Refresh
 from ports.models.port import Berth, Port
 from ports.models.vessel import Vessel
 from ports.snapshot import OPEN, Status
+from ports.sources.text import isolated
 
 FORGOTTEN_AFTER = timedelta(days=14)
 """An open call of which its feed has said nothing for so long is counted no more."""
@@ -94,7 +95,7 @@ class PortCall(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.vessel} at {self.port}"
+        return f"{isolated(self.vessel.name)} at {self.port}"
 
     @property
     def unseen_since(self) -> datetime | None:
@@ -122,7 +123,7 @@ class Stay(models.Model):
         constraints = [models.UniqueConstraint(fields=["call", "position"], name="stay_position_unique")]
 
     def __str__(self) -> str:
-        return f"{self.call} at {self.berth}"
+        return f"{self.call} at {isolated(str(self.berth))}"
 
 
 class Change(models.Model):
@@ -160,4 +161,5 @@ class Change(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.call}: {self.get_field_display()} {self.was or 'none'} → {self.became or 'none'}"
+        was, became = isolated(self.was or "none"), isolated(self.became or "none")
+        return f"{self.call}: {self.get_field_display()} {was} → {became}"

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from ports.identity import is_imo
 from ports.snapshot import VesselType
+from ports.sources.text import isolated
 
 NUMBERS = ("imo", "mmsi", "call_sign")
 CORRECTABLE = ("name", *NUMBERS, "flag", "type")
@@ -131,7 +132,7 @@ class Identifier(models.Model):
         constraints = [models.UniqueConstraint(fields=["kind", "value", "source"], name="identifier_unique")]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.value}"
+        return f"{self.get_kind_display()} {isolated(self.value)}"
 
 
 class VesselName(models.Model):
