@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 SLICE = 500
 """So many calls of a first load are written in one transaction: a switch of a relay never waits for long."""
+LONGEST = 500
+"""So much is kept of what went wrong."""
 TRIES = 3
 """So often a write begins anew because somebody merged or removed what it was about."""
 
@@ -302,7 +304,7 @@ class Work:
             unknown=self.unknown,
             is_replay=self.is_replay,
             bytes=self.bytes,
-            error=error[:500],
+            error=error if len(error) <= LONGEST else f"{error[: LONGEST - 1]}…",
         )
         if not self.is_dry:
             is_first = any(port.loaded_at is None for port in self.ports)
