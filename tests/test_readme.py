@@ -180,7 +180,7 @@ def test_what_it_links_to_is_there() -> None:
 
 
 def test_the_pictures_are_small() -> None:
-    for picture in ("home-light.png", "home-dark.png"):
+    for picture in ("home-light.png", "home-dark.png", "ports-light.png", "ports-dark.png"):
         assert (ROOT / "docs" / picture).stat().st_size < 120_000
 
 
