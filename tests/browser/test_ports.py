@@ -1,6 +1,7 @@
 """The pages of ports in a real browser: every width, both themes, a keyboard, no JavaScript, and news as it comes."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -8,7 +9,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.cards import wait_until
 from tests.browser.conftest import OpenWindow, Watch
 from tests.browser.served import Served
-from tests.browser.test_axe import faults
+from tests.browser.test_axe import UPSTREAM, faults
+from tests.browser.test_keyboard import RINGED
 from tests.browser.test_sizes import DESK, OPEN_ALL, PHONE, TABLET, TOO_SMALL, TOO_WIDE, show
 
 pytestmark = pytest.mark.xdist_group("browser-ports")
@@ -26,20 +28,45 @@ PAGES = {
     "refused": "/ports/XXHKG/expected/?sort=nonsense",
     "turn on": "/ports/CAPRR/turn-on/",
     "refreshes": "/ports/refreshes/",
+    "refreshes of a port": "/ports/refreshes/?port=HKHKG",
+    "ship": "/ports/vessels/1/",
+    "ship that is lost": "/ports/vessels/900000/",
+    "followed": "/ports/followed/",
+    "calendar and feed": "/ports/subscription/?port=XXHKG&type=tanker",
+    "account": "/account/",
+}
+ADMIN = {
+    **{name: f"/admin/ports/{name}/" for name in ("port", "feed", "refresh", "vessel", "portcall", "change", "berth")},
+    "a port": "/admin/ports/port/1/change/",
+    "a ship": "/admin/ports/vessel/1/change/",
+    "a call": "/admin/ports/portcall/1/change/",
+    "a refresh": "/admin/ports/refresh/1/change/",
 }
 HARBOUR = """
 from django.utils import timezone
 from ports import example
-from ports.models import Port, Refresh
+from ports.models import Port, PortCall, Refresh, Subscription, Vessel
 example.load()
 now = timezone.now()
+for ship in Vessel.objects.filter(calls__status="in_port").order_by("id")[:5]:
+    ship.follow(bench, True)
+Vessel.objects.filter(calls__status="departed").last().follow(bench, True)
+here = Port.objects.get(is_example=True)
+lost = Vessel.objects.create(pk=900000, name="LOST AND LATE", first_seen_at=now, imo="9811000", flag="PA")
+lost.follow(bench, True)
+PortCall.objects.create(
+    port=here, vessel=lost, status="in_port", ata=here.now - timedelta(days=20), first_seen_at=here.now, digest=0,
+    last_seen_at=here.now - timedelta(days=9), is_doubtful=True, agent="Wilson", previous_port="Kobe",
+)
+Subscription.objects.renew(bench)
 for locode, error in (("CAVAN", ""), ("HKHKG", "https://www.mardep.gov.hk answered 500: its last list stays.")):
     Port.objects.filter(locode=locode).update(is_enabled=True, loaded_at=now, seen_since=now)
     port = Port.objects.get(locode=locode)
     Refresh.objects.create(feed=port.feed, started_at=now, as_of=now, took=timedelta(seconds=1), outcome="done")
     if error:
         Refresh.objects.create(
-            feed=port.feed, started_at=now, as_of=now, took=timedelta(seconds=1), outcome="failed", error=error
+            feed=port.feed, started_at=now, as_of=now, took=timedelta(seconds=1), outcome="failed", error=error,
+            unknown={"CAXYZ": 3, "W" * 200: 1},
         )
 """
 NEWS = """
@@ -50,6 +77,10 @@ port, now = Port.objects.get(locode="CAVAN"), timezone.now()
 her = Vessel.objects.create(name="{name}", first_seen_at=now)
 PortCall.objects.create(port=port, vessel=her, status="in_port", ata=now, first_seen_at=now, digest=0)
 Refresh.objects.create(feed=port.feed, started_at=now, as_of=now, took=timedelta(seconds=1), outcome="done")
+"""
+BOARD = """
+from relays.models import Board
+Board.objects.create(name="Cellar", driver="simulated")
 """
 
 
@@ -95,6 +126,56 @@ def test_a_page_fits_every_width_and_every_thumb(harbour: Served, window: OpenWi
     for size in (PHONE, TABLET, DESK):
         show(page, size)
         assert "\n".join(page.evaluate(TOO_WIDE)) == "", size
+
+
+DJANGOS = [*UPSTREAM, "empty-table-header"]
+"""Django's admin/edit_inline/tabular.html: its tables have a head without words on either side."""
+
+
+@pytest.mark.parametrize("name", ADMIN)
+def test_the_admin_of_ports_is_clean_and_fits_every_width(
+    harbour: Served, window: OpenWindow, watch: Watch, name: str
+) -> None:
+    page = window(harbour, ADMIN[name], reduced_motion="reduce")
+    for scheme in ("light", "dark"):
+        assert faults(page, scheme, without=DJANGOS) == "", scheme
+    for size in (PHONE, TABLET, DESK):
+        show(page, size)
+        assert "\n".join(page.evaluate(TOO_WIDE)) == "", size
+
+
+REACHABLE = """() => {
+  const acts = "a[href], button, summary, select, input:not([type=hidden]), textarea";
+  const isShown = (e) => e.checkVisibility({ visibilityProperty: true }) && e.getClientRects().length;
+  window.acts = [...document.querySelectorAll(acts)].filter(isShown);
+  return window.acts.length;
+}"""
+FOCUSED = "window.acts.indexOf(document.activeElement)"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_keyboard_reaches_all_of_a_page(harbour: Served, window: OpenWindow, watch: Watch, name: str) -> None:
+    watch.expect(r"status of 400")
+    page = window(harbour, PAGES[name])
+    page.evaluate("document.activeElement.blur()")
+    number, reached = page.evaluate(REACHABLE), set()
+    for _ in range(number):
+        page.keyboard.press("Tab")
+        assert page.evaluate(RINGED), page.evaluate("document.activeElement.outerHTML.slice(0, 200)")
+        reached.add(page.evaluate(FOCUSED))
+    missed = sorted({*range(number)} - reached)
+    assert page.evaluate("(n) => n.map((i) => window.acts[i].outerHTML.slice(0, 200))", missed) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_says_the_same_without_javascript(harbour: Served, window: OpenWindow, watch: Watch, name: str) -> None:
+    watch.expect(r"status of 400")
+    texts = []
+    for is_on in (True, False):
+        page = window(harbour, PAGES[name], java_script_enabled=is_on)
+        texts.append([line for line in page.locator("main").inner_text().splitlines() if line.strip() != "Yours"])
+        expect(page.locator("main h1")).to_be_visible()
+    assert texts[0] == texts[1]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -166,6 +247,23 @@ def test_everything_works_without_javascript(harbour: Served, window: OpenWindow
     expect(page.locator("thead a", has_text="ETA")).to_be_visible()
 
 
+def test_ships_are_followed_and_addresses_made_without_javascript(harbour: Served, window: OpenWindow) -> None:
+    page = window(harbour, PAGES["ship"], who="viola", java_script_enabled=False)
+    name = page.locator("h1").inner_text()
+    page.get_by_role("button", name="Follow").click()
+    expect(page.get_by_text(f"You follow {name} now.")).to_be_visible()
+    page.goto(PAGES["followed"])
+    assert ships(page) == [name]
+    page.get_by_role("button", name=f"Follow {name}").click()
+    expect(page.get_by_text("You follow no ship.")).to_be_visible()
+    page.goto(PAGES["calendar and feed"])
+    page.get_by_role("button", name="Make one").click()
+    secrets = page.locator("output.secret").all_inner_texts()
+    assert any(re.search(r"/ports/out/[^/]+/XXHKG/expected\.ics\?type=tanker$", secret) for secret in secrets)
+    page.get_by_role("button", name="Revoke it").click()
+    expect(page.locator("output.secret")).to_have_count(0)
+
+
 def test_the_keyboard_reaches_search_filters_heads_and_bars(harbour: Served, window: OpenWindow) -> None:
     page = window(harbour, PAGES["in port"])
     page.get_by_role("searchbox", name="Search ships").focus()
@@ -235,3 +333,32 @@ def test_a_port_is_turned_on_and_off_and_the_example_removed(harbour: Served, wi
     page.get_by_role("button", name="Remove the example").click()
     expect(page.get_by_text("The example is removed.")).to_be_visible()
     expect(page.get_by_role("link", name="Hong Kong (example)")).to_have_count(0)
+
+
+# --- with relays beside -------------------------------------------------------------------------------------
+
+
+BAR = """() => [...document.querySelectorAll(".bar .brand, .bar nav > *")].map((e) => {
+  const box = e.getBoundingClientRect();
+  return [box.left, box.right, box.top, box.height];
+})"""
+
+
+def test_the_bar_holds_relays_and_ships_on_a_phone(harbour: Served, window: OpenWindow) -> None:
+    made = harbour.site.manage("shell", "-c", BOARD)
+    assert made.returncode == 0, made.stderr
+    for path in (PAGES["ports"], "/activity/"):
+        page = window(harbour, path, viewport={"width": 360, "height": 740}, has_touch=True)
+        bar = page.get_by_role("navigation", name="Site")
+        assert [link.inner_text() for link in bar.get_by_role("link").all()] == ["Relays", "Activity", "Ships"]
+        boxes = page.evaluate(BAR)
+        assert boxes[-1][1] <= 360
+        assert all(one[1] <= following[0] for one, following in pairwise(boxes)), "none over another"
+        assert {round(top + height / 2) for _, _, top, height in boxes} == {round(boxes[0][2] + boxes[0][3] / 2)}
+        assert "\n".join(page.evaluate(TOO_WIDE)) == ""
+        assert "\n".join(page.evaluate(TOO_SMALL)) == ""
+        menu = bar.locator("summary")
+        expect(menu).to_have_accessible_name("bench")
+        menu.click()
+        expect(bar.get_by_role("link", name="Account")).to_be_visible()
+        assert "\n".join(page.evaluate(TOO_WIDE)) == ""
