@@ -89,18 +89,8 @@ class RefreshAdmin(HistoryAdmin):
     list_filter = ["outcome", "feed"]
     list_select_related = ["feed"]
     fields = [
-        *(
-            "when",
-            "feed",
-            "outcome",
-            "as_of_in_words",
-            "seconds",
-            "size",
-            "counted",
-            "not_understood",
-            "error",
-            "moved",
-        ),
+        *("when", "feed", "outcome", "as_of_in_words", "seconds", "size"),
+        *("counted", "not_understood", "error", "moved"),
     ]
 
     @admin.display(description="when", ordering="-id")
