@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from django.db.models import Exists, Max, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Max, Prefetch, QuerySet
 from django.http import HttpRequest
 from ninja import Path, Query, Router
 
@@ -102,25 +102,23 @@ def list_calls(
 
 
 def _changed(port: Port, which: dict[str, Any], since: datetime, cursor: int | None, limit: int) -> Page:
-    """The calls that came, moved or left ``since``, as ``which`` says; all of them where the port itself came then."""
+    """The calls that came, moved or left ``since``, as ``which`` says; all, if that is when it began to be told of.
+
+    All of them also where more changed than may be looked through: a call too many is harmless, one too few is not.
+    """
     around = PortCall.objects.filter(port=port)
-    if port.seen_since is None or port.seen_since >= since:
+    is_new = port.seen_since is None or port.seen_since >= since
+    few = None if is_new else _looked_up(port, since)
+    if few is None:
         return _page(around.filter(**which), around, cursor, limit)
+    return _page(PortCall.objects.filter(pk__in=few, **which), around, cursor, limit, is_few=True)
+
+
+def _looked_up(port: Port, since: datetime) -> set[int] | None:
+    """The calls at ``port`` that have a Change ``since`` or left the list then, by their indexes; None for too many."""
     # A call that left stands with the moment of the answer before, where it was seen last.
     answers = port.feed.refreshes.good().filter(as_of__lt=since)
     unseen = answers.aggregate(last=Max("as_of"))["last"] or since
-    few = _looked_up(port, since, unseen)
-    if few is not None:
-        return _page(PortCall.objects.filter(pk__in=few, **which), around, cursor, limit, is_few=True)
-    moved = Exists(Change.objects.filter(call=OuterRef("pk"), seen_at__gte=since))
-    return _page(around.filter(moved | Q(last_seen_at__gte=unseen), **which), around, cursor, limit)
-
-
-def _looked_up(port: Port, since: datetime, unseen: datetime) -> set[int] | None:
-    """The calls at ``port`` with a Change ``since``, and those that were seen last at ``unseen`` or later.
-
-    By their indexes; None where these find more than may be looked through.
-    """
     moved = Change.objects.filter(seen_at__gte=since).order_by("-seen_at").values_list("port", "call")
     left = PortCall.objects.filter(port=port, last_seen_at__gte=unseen).order_by("-last_seen_at")
     changes, calls = list(moved[: LOOKED_AT + 1]), list(left.values_list("id", flat=True)[: LOOKED_AT + 1])
