@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,27 +52,37 @@ def state(site: HarbourSite) -> tuple[list[Row], int, int]:
     return rows, changes, good
 
 
-def kill_while_it_refreshes(site: HarbourSite, within: float) -> bool:
-    """Start one, kill it at some moment after its request; whether it was in time."""
+def start_one(site: HarbourSite) -> Any:
+    """A refresh that has just asked for its file."""
     before = len(site.server.asked)
     process = site.start(sys.executable, "manage.py", "refresh_ships", "--force")
     wait_for(lambda: len(site.server.asked) > before, 60)
+    return process
+
+
+def kill_while_it_refreshes(site: HarbourSite, within: float) -> bool:
+    """Start one, kill it at some moment after its request; whether it was in time."""
+    process = start_one(site)
     time.sleep(random.uniform(0, within))
     process.send_signal(signal.SIGKILL)
-    return process.wait() == -signal.SIGKILL
+    return bool(process.wait() == -signal.SIGKILL)
 
 
 @pytest.mark.slow
 def test_a_killed_refresh_leaves_the_old_list_or_the_new_one(site: HarbourSite) -> None:
     site.server.tell("/north.told", whole(answer(0)))
     assert site.refresh().returncode == 0
-    old, generation, in_time = state(site), 1, 0
     site.server.tell("/north.told", whole(answer(1)))
-    started = time.monotonic()
-    assert site.refresh("--dry-run", "--force", "-v0").returncode == 0
-    within = min(1.0, time.monotonic() - started) / 2
+    process, started = start_one(site), time.monotonic()
+    assert process.wait() == 0
+    within = time.monotonic() - started
+    site.server.tell("/north.told", whole(answer(2)))
+    old, generation, in_time = state(site), 2, 0
     for _ in range(KILLS):
-        in_time += kill_while_it_refreshes(site, within)
+        if kill_while_it_refreshes(site, within):
+            in_time += 1
+        else:
+            within *= 0.8  # the machine is faster than it was when this was measured
         new = rows, changes, good = state(site)
         if new == old:
             continue
@@ -82,7 +93,7 @@ def test_a_killed_refresh_leaves_the_old_list_or_the_new_one(site: HarbourSite) 
         assert good == old[2] + 1
         old, generation = new, generation + 1
         site.server.tell("/north.told", whole(answer(generation)))
-    assert in_time > 0
+    assert in_time >= KILLS / 2, f"only {in_time} of {KILLS} kills came before the end: nothing is shown by that"
     done = site.refresh("--force")
     assert done.returncode == 0, done.stderr
     assert "400 calls: 20 new, 190 changed (190 ETA), 20 gone from the feed" in done.stdout
