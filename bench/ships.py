@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a refresh costs, and whom it holds up: first load, nothing new, 2 % changed, beside a million calls, kills.
+"""What a refresh costs, and whom it holds up: parse, first load, nothing new, 2 % changed, beside a million, kills.
 
     python -m bench.ships [--calls 10000] [--stored 1000000] [--kills 200]
 
@@ -155,6 +155,16 @@ def lists(count: int) -> dict[str, Any]:
     return found | {"csv_mb": peak() - before}
 
 
+def parse(rounds: int) -> dict[str, Any]:
+    """The four recorded lists of Hong Kong; seconds."""
+    from ports import example
+    from ports.sources.mardep import MarDep
+
+    folder, at = max(example.TAKEN_AT.items())
+    files = {path.name: path.read_bytes() for path in (example.RECORDINGS / folder).iterdir()}
+    return {"parse": [timed(lambda: MarDep().parse(files, at)) for _ in range(rounds)]}
+
+
 def switch(rounds: int) -> dict[str, Any]:
     """A relay switched again and again, from the door to the pin and back; seconds."""
     from relays import door
@@ -171,7 +181,7 @@ def switch(rounds: int) -> dict[str, Any]:
     return {"switch": [turn(number % 2 == 0) for number in range(rounds)]}
 
 
-TASKS: dict[str, Callable[..., dict[str, Any]]] = {"load": load, "change": change, "lists": lists, "switch": switch}
+TASKS: dict[str, Callable[..., dict[str, Any]]] = {task.__name__: task for task in (load, change, lists, parse, switch)}
 
 
 def timed(act: Callable[[], Any]) -> float:
@@ -271,6 +281,7 @@ def tell(name: str, seconds: Sequence[float], floor: Sequence[float] = (), of: s
 
 
 def refreshes(site: Site, count: int) -> None:
+    tell("parse of Hong Kong's four recorded lists", run_inside(site, "parse", 20)["parse"])
     found = run_inside(site, "load", count)
     tell(f"floor: {count} rows written in one go", found["floor_write"])
     tell("floor: read, compare, write 2 %", found["floor_compare"])
