@@ -21,6 +21,7 @@ def at_hand(ports: QuerySet[Port]) -> QuerySet[Port]:
     good = tries.exclude(outcome=Refresh.Outcome.FAILED)
     return ports.select_related("feed").annotate(
         good_as_of=Subquery(good.values("as_of")[:1]),
+        last_asked_at=Subquery(tries.asked().values("started_at")[:1]),
         **{f"last_{name}": Subquery(tries.values(name)[:1]) for name in ("started_at", "outcome", "error")},
     )
 
@@ -45,7 +46,8 @@ class Freshness:
     def of(cls, port: Any) -> "Freshness":
         """Of a port that came ``at_hand``."""
         feed, tried = port.feed, port.last_started_at
-        is_wished = bool(feed.wished_at and port.is_enabled and (tried is None or feed.wished_at > tried))
+        asked = port.last_asked_at
+        is_wished = bool(feed.wished_at and port.is_enabled and (asked is None or feed.wished_at > asked))
         return cls(
             port,
             port.good_as_of,

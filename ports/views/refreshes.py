@@ -61,7 +61,10 @@ def _words(told: dict[str, Any]) -> str:
         f"{number} {Change.Field(field).label if field in Change.Field else field}" for field, number in fields.items()
     ]
     moved = f" ({', '.join(named)})" if named else ""
-    said = [f"{told.get('calls', 0)} calls: {told.get('new', 0)} new, {told.get('changed', 0)} changed{moved}"]
+    calls = told.get("calls", 0)
+    said = [
+        f"{calls} call{'' if calls == 1 else 's'}: {told.get('new', 0)} new, {told.get('changed', 0)} changed{moved}"
+    ]
     said += [f"{told[name]} {words}" for name, words in _ALSO.items() if told.get(name)]
     return ", ".join(said)
 

@@ -387,7 +387,7 @@ def test_ports_that_could_be_on_are_one_click_away_and_nothing_is_fetched_before
 def test_the_log_tells_what_each_refresh_did(as_viewer: Client, alpha: Port, known: Teller) -> None:
     known.tell(call(name="SOON", eta=hour(44), ship=ship("SOON", flag="PA")), at=29.7)
     shown = text(as_viewer.get("/ports/refreshes/"))
-    assert re.search(r"Alpha : 1 calls: 0 new, 1 changed \(1 ETA\), \d gone from the feed", shown)
+    assert re.search(r"Alpha : 1 call: 0 new, 1 changed \(1 ETA\), \d gone from the feed", shown)
     assert "Beta" not in text(as_viewer.get("/ports/refreshes/?port=XXAAA")).split("Refreshes")[1].split("Done")[0]
 
 
