@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from django.db.models import Max, Prefetch, QuerySet
+from django.db.models import BigIntegerField, ExpressionWrapper, F, Max, Prefetch, QuerySet
 from django.http import HttpRequest
 from ninja import Path, Query, Router
 
@@ -94,11 +94,19 @@ def list_calls(
         return {"items": [], "next_cursor": None}
     if changed_since is not None:
         numbers, following = _changed(port, which, moment_of("changed_since", changed_since), cursor, limit)
+    elif status in OPEN or vessels is not None:
+        few = PortCall.objects.filter(port=port, **which)
+        numbers, following = _page(few, few, cursor, limit, is_few=True)
     else:
-        around = PortCall.objects.filter(port=port)
-        is_few = status in OPEN or vessels is not None
-        numbers, following = _page(around.filter(**which), around, cursor, limit, is_few=is_few)
+        numbers, following = _walk(port, which, cursor, limit)
     return {"items": _items(numbers, [port]), "next_cursor": following}
+
+
+def _walk(port: Port, which: dict[str, Any], cursor: int | None, limit: int) -> Page:
+    """Through the calls of all ports by their number: by a port's index SQLite would find and sort all of its."""
+    where = ExpressionWrapper(F("port") + 0, output_field=BigIntegerField())
+    fitting = PortCall.objects.alias(where=where).filter(where=port.pk, **which)
+    return _page(fitting, PortCall.objects.all(), cursor, limit)
 
 
 def _changed(port: Port, which: dict[str, Any], since: datetime, cursor: int | None, limit: int) -> Page:
@@ -106,12 +114,12 @@ def _changed(port: Port, which: dict[str, Any], since: datetime, cursor: int | N
 
     All of them also where more changed than may be looked through: a call too many is harmless, one too few is not.
     """
-    around = PortCall.objects.filter(port=port)
     is_new = port.seen_since is None or port.seen_since >= since
     few = None if is_new else _looked_up(port, since)
     if few is None:
-        return _page(around.filter(**which), around, cursor, limit)
-    return _page(PortCall.objects.filter(pk__in=few, **which), around, cursor, limit, is_few=True)
+        return _walk(port, which, cursor, limit)
+    found = PortCall.objects.filter(pk__in=few, **which)
+    return _page(found, found, cursor, limit, is_few=True)
 
 
 def _looked_up(port: Port, since: datetime) -> set[int] | None:
