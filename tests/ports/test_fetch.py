@@ -312,7 +312,9 @@ def test_gzip_that_breaks_off_is_not_taken_though_its_length_is_right(server: Se
 
 
 @pytest.mark.parametrize(
-    "packed", [b"no gzip at all", gzip.compress(SHIPS) + b"more", gzip.compress(SHIPS)[:-4] + b"\0" * 4]
+    "packed",
+    [b"no gzip at all", gzip.compress(SHIPS) + b"more", gzip.compress(SHIPS)[:-4] + b"\0" * 4],
+    ids=["none", "more after it", "another length"],  # its own words have the moment in them
 )
 def test_what_cannot_be_unpacked_is_said(server: Server, packed: bytes) -> None:
     said = complaint(get(server, servers.whole(packed, Content_Encoding="gzip")))
