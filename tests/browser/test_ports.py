@@ -35,6 +35,13 @@ PAGES = {
     "calendar and feed": "/ports/subscription/?port=XXHKG&type=tanker",
     "account": "/account/",
 }
+FEWER = {
+    "in port": "/ports/XXHKG/in-port/?type=bulk",
+    "expected": "/ports/XXHKG/expected/?type=bulk",
+    "departed": "/ports/XXHKG/departed/?type=bulk",
+    "changes": "/ports/XXHKG/changes/?field=berth",
+}
+"""The same with fewer rows, where each row takes its time and is like the others."""
 ADMIN = {
     **{name: f"/admin/ports/{name}/" for name in ("port", "feed", "refresh", "vessel", "portcall", "change", "berth")},
     "a port": "/admin/ports/port/1/change/",
@@ -107,7 +114,7 @@ def ships(page: Page) -> list[str]:
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_nothing(harbour: Served, window: OpenWindow, watch: Watch, name: str) -> None:
     watch.expect(r"status of 400")
-    page = window(harbour, PAGES[name], reduced_motion="reduce")
+    page = window(harbour, FEWER.get(name, PAGES[name]), reduced_motion="reduce")
     for one in page.locator("details:not([name])").all():
         one.evaluate("e => (e.open = true)")
     for size in (PHONE, DESK):
@@ -211,7 +218,7 @@ def test_a_list_is_searched_as_one_types_and_the_address_says_what_is_shown(
     assert wanted in ships(page)
     assert len(ships(page)) < len(everyone)
     expect(search).to_be_focused()
-    assert re.search(r"/in-port/\?q=\w+", page.url)
+    wait_until(page, f"new URLSearchParams(location.search).get('q') === {wanted[:6].lower()!r}", 5)
     page.reload()
     assert wanted in ships(page)
     assert page.get_by_role("searchbox", name="Search ships").input_value() == wanted[:6].lower()

@@ -46,7 +46,7 @@ def test_nobody_is_asked_until_a_port_is_turned_on_and_then_at_once(site: Harbou
     site.wait_refreshes(1)
     assert site.ships() == ["EVER GIVEN", "MOL TRIUMPH"]
     assert [request.path for request in site.server.asked] == ["/north.told"]
-    assert "XXAAA harbour: 2 calls: 2 new, 0 changed, " in site.log()
+    wait_for(lambda: "XXAAA harbour: 2 calls: 2 new, 0 changed, " in site.log(), 10, site.log())
 
 
 def test_where_script_server_runs_one_is_about_to_be_started_unless_that_was_given_up(site: HarbourSite) -> None:
