@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from django.db import connection
 from django.db.models import DateTimeField, Field, JSONField, Model
 
+from iotsite.prepared import column, quoted
+
 AT_ONCE = 200
 """Rows in one statement: a database takes some 32,000 values."""
 
@@ -57,16 +59,16 @@ Values = Callable[[Model], list[Any]]
 def _insertion(model: type[Model]) -> tuple[str, str, str, Values]:
     """The statement before and after the values, the places of one row, and how a row's values are got ready."""
     fields = [field for field in model._meta.concrete_fields if not field.primary_key]
-    begin = f"INSERT INTO {_quoted(model._meta.db_table)} ({', '.join(map(_column, fields))}) VALUES"
+    begin = f"INSERT INTO {quoted(model._meta.db_table)} ({', '.join(map(column, fields))}) VALUES"
     places = ", ".join(["%s"] * len(fields))
-    return begin, f"RETURNING {_column(model._meta.pk)}", f"({places})", _values(fields)
+    return begin, f"RETURNING {column(model._meta.pk)}", f"({places})", _values(fields)
 
 
 @cache
 def _update(model: type[Model], names: tuple[str, ...]) -> tuple[str, Values]:
     fields: list[Field[Any, Any]] = [model._meta.get_field(name) for name in names]  # type: ignore[misc]
-    changes = ", ".join(f"{_column(field)} = %s" for field in fields)
-    table, key = _quoted(model._meta.db_table), _column(model._meta.pk)
+    changes = ", ".join(f"{column(field)} = %s" for field in fields)
+    table, key = quoted(model._meta.db_table), column(model._meta.pk)
     return f"UPDATE {table} SET {changes} WHERE {key} = %s", _values(fields)  # noqa: S608
 
 
@@ -88,11 +90,3 @@ def _values(fields: "Sequence[Field[Any, Any]]") -> Values:
         return values
 
     return values_of
-
-
-def _column(field: "Field[Any, Any]") -> str:
-    return _quoted(str(field.column))
-
-
-def _quoted(name: str) -> str:
-    return connection.ops.quote_name(name)

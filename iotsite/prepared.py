@@ -92,22 +92,23 @@ Fields = list["Field[Any, Any]"]
 @cache
 def _insertion(model: type[Model]) -> tuple[str, Fields]:
     fields = [field for field in model._meta.concrete_fields if not field.primary_key]
-    columns = ", ".join(map(_column, fields))
+    columns = ", ".join(map(column, fields))
     places = ", ".join(["%s"] * len(fields))
-    return f"INSERT INTO {_quoted(model._meta.db_table)} ({columns}) VALUES ({places})", fields  # noqa: S608
+    return f"INSERT INTO {quoted(model._meta.db_table)} ({columns}) VALUES ({places})", fields  # noqa: S608
 
 
 @cache
 def _update(model: type[Model], names: tuple[str, ...]) -> tuple[str, Fields]:
     fields: Fields = [model._meta.get_field(name) for name in names]  # type: ignore[misc]
-    changes = ", ".join(f"{_column(field)} = %s" for field in fields)
-    key = _column(model._meta.pk)
-    return f"UPDATE {_quoted(model._meta.db_table)} SET {changes} WHERE {key} = %s", fields  # noqa: S608
+    changes = ", ".join(f"{column(field)} = %s" for field in fields)
+    key = column(model._meta.pk)
+    return f"UPDATE {quoted(model._meta.db_table)} SET {changes} WHERE {key} = %s", fields  # noqa: S608
 
 
-def _column(field: "Field[Any, Any]") -> str:
-    return _quoted(str(field.column))
+def column(field: "Field[Any, Any]") -> str:
+    """As it stands in SQL."""
+    return quoted(str(field.column))
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     return connection.ops.quote_name(name)
