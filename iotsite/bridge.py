@@ -1,9 +1,7 @@
 """Between the event loop and Django: requests run in a pool of threads that live as long as the process.
 
 Threads that live keep their database connection: under Django's own ASGI handler each request would open one. A view
-that answers with a stream puts it into ``environ[STREAM]``: its headers come from Django, with all that the middleware
-decides, its body from the event loop, which costs no thread. What nobody should wait for goes into AFTERWARDS. A long
-table goes out as it is made: the view says so with ``environ[IN_PARTS] = True``, and a thread of its own makes it.
+may put what serves its body into ``environ[STREAM]``, and what nobody should wait for into ``environ[AFTERWARDS]``.
 """
 
 import asyncio
@@ -13,11 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from django.db import connections
+from iotsite.bodies import Whole
 
-STREAM, AFTERWARDS, IN_PARTS = "iotsite.stream", "iotsite.afterwards", "iotsite.in_parts"
-AT_A_TIME, WITHIN = 4, 300.0
-"""So many answers in parts, the others wait; and so many seconds for one, however slowly somebody reads."""
+STREAM, AFTERWARDS = "iotsite.stream", "iotsite.afterwards"
 SAME_FOR_ALL: dict[str, Any] = {"SCRIPT_NAME": "", "wsgi.version": (1, 0), "wsgi.errors": sys.stderr}
 SAME_FOR_ALL |= {"wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False}
 TOO_SLOW = {"type": "http.response.start", "status": 408, "headers": [(b"connection", b"close")]}
@@ -29,48 +25,23 @@ class Bridge:
     def __init__(self, site: Any, *, threads: int, longest_body: int, body_within: float) -> None:
         self.site, self.longest_body, self.body_within = site, longest_body, body_within
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
-        self.places = asyncio.Semaphore(AT_A_TIME)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
             async with asyncio.timeout(self.body_within):
-                body = await self._read(receive)
+                environ = _environ(scope, await self._read(receive))
         except ConnectionError:
             return  # what came of the body is not what was meant
         except TimeoutError:
             await send(TOO_SLOW)
             await send({"type": "http.response.body"})
             return
-        environ, loop = _environ(scope, body), asyncio.get_running_loop()
-        start, content = await loop.run_in_executor(self.pool, self._answer, environ)
-        await send(start)
+        loop = asyncio.get_running_loop()
+        head, body = await loop.run_in_executor(self.pool, self._answer, environ)
+        await send(head)
         if afterwards := environ.get(AFTERWARDS):
             loop.run_in_executor(self.pool, afterwards)
-        if not isinstance(content, bytes):
-            await self._hand_on(content, receive, send)
-            return
-        stream, whole = environ.get(STREAM), {"type": "http.response.body", "body": content}
-        await (stream.serve(receive, send) if stream else send(whole))
-
-    async def _hand_on(self, answer: Any, receive: Any, send: Any) -> None:
-        """Send an answer as it is made, all of it by one thread: a cursor of the database belongs to one."""
-        loop = asyncio.get_running_loop()
-        leaving, thread = loop.create_task(receive()), ThreadPoolExecutor(1, thread_name_prefix="parts")
-        try:
-            async with self.places, asyncio.timeout(WITHIN):
-                parts = iter(answer)
-                while (part := await loop.run_in_executor(thread, next, parts, None)) is not None:
-                    if leaving.done():
-                        return
-                    await send({"type": "http.response.body", "body": part, "more_body": True})
-            await send({"type": "http.response.body"})
-        except TimeoutError:
-            pass  # uvicorn cuts off what did not end, so that nobody takes it for the whole
-        finally:
-            leaving.cancel()
-            thread.submit(answer.close)
-            thread.submit(connections.close_all)
-            thread.shutdown(wait=False)
+        await body.serve(receive, send)
 
     async def _read(self, receive: Any) -> bytes:
         """All of the body; of one that is too long is kept one byte more than Django takes, so that Django says so."""
@@ -84,16 +55,13 @@ class Bridge:
         return bytes(body)
 
     def _answer(self, environ: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-        """The head, and the body: bytes, or the answer itself where it is to be handed on in parts."""
         said: list[Any] = []
         answer = self.site(environ, lambda status, headers, exc_info=None: said.extend((status, headers)))
-        content = answer
-        if IN_PARTS not in environ:
-            content = b"".join(answer)
-            answer.close()
+        body = environ.get(STREAM) or Whole()
+        body.take(answer)
         unfit = "Content-Length" if STREAM in environ else ""
         headers = [(k.lower().encode("latin1"), v.encode("latin1")) for k, v in said[1] if k != unfit]
-        return {"type": "http.response.start", "status": int(said[0][:3]), "headers": headers}, content
+        return {"type": "http.response.start", "status": int(said[0][:3]), "headers": headers}, body
 
 
 def _environ(scope: Any, body: bytes) -> dict[str, Any]:

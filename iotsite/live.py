@@ -52,7 +52,7 @@ def message(event: str, data: Any, id: str = "") -> bytes:
 
 
 class Stream:
-    """One open page or program. Everything but ``serve`` is called by the watcher."""
+    """One open page or program. Everything but ``take`` and ``serve`` is called by the watcher."""
 
     session: str | None = None
     """Of which there may be a few; None where nobody's browser has to be spared."""
@@ -71,6 +71,10 @@ class Stream:
 
     def news(self, news: "News") -> bytes:
         raise NotImplementedError
+
+    def take(self, answer: Any) -> None:
+        """Its headers were all that it is for."""
+        answer.close()
 
     async def serve(self, receive: Any, send: Any) -> None:
         """Hand on what is put, until one of both sides has had enough."""

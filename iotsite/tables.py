@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 
-from iotsite.bridge import IN_PARTS
+from iotsite.bodies import Parts
+from iotsite.bridge import STREAM
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 UNSEEN = " \xa0\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
@@ -28,7 +29,7 @@ def defused(cell: object) -> str:
 
 def answer(request: HttpRequest, name: str, rows: Iterable[Sequence[object]]) -> StreamingHttpResponse:
     """A file to keep, sent as its rows are read; its name has the moment."""
-    request.META[IN_PARTS] = True
+    request.META[STREAM] = Parts()
     response = StreamingHttpResponse(
         lines(rows) if request.method == "GET" else [], content_type="text/csv; charset=utf-8"
     )

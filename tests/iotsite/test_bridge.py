@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,8 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import path
 
-from iotsite import bridge
-from iotsite.bridge import AFTERWARDS, IN_PARTS, STREAM, Bridge
+from iotsite.bridge import AFTERWARDS, STREAM, Bridge
 from iotsite.urls import handler500  # noqa: F401  # for this ROOT_URLCONF
 from iotsite.wsgi import application
 
@@ -219,6 +217,9 @@ def test_a_client_without_an_address(site: Site) -> None:
 class Greeting:
     """A stream that greets."""
 
+    def take(self, answer: Any) -> None:
+        answer.close()
+
     async def serve(self, receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b"hello", "more_body": True})
         await send({"type": "http.response.body", "body": b""})
@@ -229,126 +230,6 @@ def test_a_stream_has_no_length_and_its_body_comes_from_the_event_loop(site: Sit
     start, *bodies = ask(site, scope(), part(b""))
     assert start["headers"] == [(b"content-type", b"text/plain")]
     assert [body["body"] for body in bodies] == [b"hello", b""]
-
-
-class Parts(Site):
-    """An answer that is made while it is sent."""
-
-    def __init__(self, parts: list[bytes]) -> None:
-        super().__init__()
-        self.parts, self.made_in, self.made = parts, set[str](), 0
-        self.on_request = lambda environ: environ.update({IN_PARTS: True})
-
-    def __iter__(self) -> Any:
-        for part in self.parts:
-            self.made_in.add(threading.current_thread().name)
-            self.made += 1
-            yield part
-
-
-def closed(site: Site) -> bool:
-    """Soon, in a thread of its own."""
-    for _ in range(500):
-        if site.closed:
-            break
-        time.sleep(0.01)
-    return site.closed == 1
-
-
-def test_a_long_answer_is_sent_as_it_is_made_by_one_thread_of_its_own() -> None:
-    site = Parts([b"a", b"b", b"c"])
-    start, *bodies = ask(site, scope(), part(b""))
-    assert start["status"] == 200
-    assert [(body.get("body"), body.get("more_body")) for body in bodies] == [
-        *((b"a", True), (b"b", True), (b"c", True)),
-        (None, None),
-    ]
-    assert site.made_in == {"parts_0"}
-    assert closed(site)
-
-
-def test_a_long_answer_is_made_no_faster_than_it_is_read() -> None:
-    site, made = Parts([b"x"] * 100), []
-
-    async def talk() -> None:
-        made_bridge = Bridge(site, threads=1, longest_body=LONGEST, body_within=5)
-        asked = iter([part(b"")])
-
-        async def receive() -> Message:
-            return next(asked, None) or await asyncio.sleep(60, LEFT)
-
-        async def send(message: Message) -> None:
-            made.append(site.made)
-            await asyncio.sleep(0.001)
-
-        await made_bridge(scope(), receive, send)
-
-    asyncio.run(talk())
-    assert made == [0, *range(1, 101), 100]
-
-
-def test_nothing_more_is_made_for_who_left() -> None:
-    site = Parts([b"x"] * 1000)
-    assert len(ask(site, scope(), part(b""), LEFT)) < 10
-    assert site.made < 10
-    assert closed(site)
-
-
-def test_a_long_answer_that_is_read_too_slowly_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bridge, "WITHIN", 0.2)
-    site, sent = Parts([b"x"] * 1000), []
-
-    async def talk() -> None:
-        made = Bridge(site, threads=1, longest_body=LONGEST, body_within=5)
-        asked = iter([part(b"")])
-
-        async def receive() -> Message:
-            return next(asked, None) or await asyncio.sleep(60, LEFT)
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-            await asyncio.sleep(0.05)
-
-        await made(scope(), receive, send)
-
-    asyncio.run(talk())
-    assert len(sent) < 8
-    assert sent[-1]["more_body"]
-    assert closed(site)
-
-
-def test_slow_readers_of_long_answers_leave_the_threads_to_the_others() -> None:
-    """However many there are: a page and a switch find a thread."""
-    site, fine = Parts([b"x"] * 3), []
-
-    async def talk() -> None:
-        made = Bridge(site, threads=1, longest_body=LONGEST, body_within=5)
-        go_on = asyncio.Event()
-
-        def visitor(is_slow: bool) -> Any:
-            asked = iter([part(b"")])
-
-            async def receive() -> Message:
-                return next(asked, None) or await asyncio.sleep(60, LEFT)
-
-            async def send(message: Message) -> None:
-                if is_slow and "body" in message:
-                    await go_on.wait()
-                if not is_slow:
-                    fine.append(message)
-
-            return made(scope(), receive, send)
-
-        slow = [asyncio.create_task(visitor(True)) for _ in range(bridge.AT_A_TIME + 5)]
-        await asyncio.sleep(0.1)
-        site.on_request = lambda environ: None
-        assert site.made == bridge.AT_A_TIME
-        await asyncio.wait_for(visitor(False), 5)
-        go_on.set()
-        await asyncio.gather(*slow)
-
-    asyncio.run(talk())
-    assert [message.get("body") for message in fine] == [None, b"xxx"]
 
 
 def test_what_comes_afterwards_delays_nothing(site: Site) -> None:
