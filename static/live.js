@@ -1,6 +1,6 @@
-// Keeps an open page true. The server pushes what changed (GET /live); where streams do not get through, the page asks
-// every few seconds. Everything here is a convenience: without it each button is a form and each page tells the truth
-// of the moment it was loaded.
+// Keeps an open page true. The server pushes what changed (GET /live); without a stream the page asks every few
+// seconds. Everything here is a convenience: without it each button is a form and each page tells the truth of the
+// moment it was loaded.
 "use strict";
 
 const LIVE = "#live";
@@ -51,7 +51,7 @@ async function refresh() {
     for (let tries = 0; tries < 5; tries++) {
       const before = told;
       const answer = await request(location.href, { headers: { Accept: "text/html" } });
-      if (answer.redirected) location.reload(); // signed out
+      if (answer.redirected) return signIn();
       const page = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(LIVE);
       if (!page) return answer.ok;
       if (told !== before) continue;
@@ -65,6 +65,9 @@ async function refresh() {
     return false;
   }
 }
+
+// Signed out: the page goes, and what waits for this does nothing more.
+const signIn = () => new Promise(() => location.reload());
 
 async function ping() {
   try {
@@ -109,7 +112,7 @@ function listen() {
   });
   on("refresh", refresh);
   on("ships", ships);
-  on("bye", () => location.reload());
+  on("bye", signIn);
 }
 
 function draw({ id, html }) {
@@ -199,7 +202,7 @@ document.addEventListener("submit", async (event) => {
       body: new URLSearchParams(form),
       headers: { "HX-Request": "true" },
     });
-    if (answer.redirected || answer.status === 403) return location.reload(); // signed out: the page leads to sign-in
+    if (answer.redirected || answer.status === 403) return signIn();
     if (!answer.ok) throw new Error(`the site answered ${answer.status}`);
     const card = !stream && answer.headers.get("HX-Retarget"); // a stream brings it, and what came after it
     swap(card || document.body, await answer.text(), card ? "outerHTML" : "none");
@@ -219,7 +222,7 @@ function say(sentence) {
   find("#messages").replaceChildren(line);
 }
 
-// What was said of one request is no news for long. (It stands in Activity too.)
+// What was said of one request is no news for long.
 let clearing = 0;
 function clear() {
   clearTimeout(clearing);

@@ -127,7 +127,10 @@ def test_a_press_that_gets_no_answer_says_that_nothing_is_known(
     expect(switch(page, "Porch lamp")).to_be_checked()
 
 
-def test_a_signed_out_page_is_led_to_sign_in_within_ten_seconds(house: Served, window: OpenWindow) -> None:
+def test_a_signed_out_page_is_led_to_sign_in_within_ten_seconds(
+    house: Served, window: OpenWindow, watch: Watch
+) -> None:
+    watch.expect("EventSource's response has a MIME type")  # a stream that opens just then gets the sign-in page
     house.sessions["own"] = sign_in(house.address)
     page, detail = window(house, who="own"), window(house, "/relays/pump/", who="own")
     expect(card(page, "Porch lamp")).to_contain_text("On since")
