@@ -16,6 +16,7 @@ class Strict(Schema):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+WAIT = 2.0
 Wait = Annotated[float, Field(strict=True, ge=0, le=2, description="Seconds to wait for the pin.")]
 CommandId = Annotated[
     str,
@@ -36,7 +37,7 @@ Lasting = Annotated[
 
 
 class Press(Strict):
-    wait: Wait = 2.0
+    wait: Wait = WAIT
     command_id: CommandId | None = None
 
 
@@ -47,7 +48,7 @@ class Switch(Press):
 
 
 class AllOff(Strict):
-    wait: Wait = 2.0
+    wait: Wait = WAIT
 
 
 class Confirmation(Strict):

@@ -452,8 +452,8 @@ def test_a_slow_reader_is_cut_off_and_the_others_go_on(house: House) -> None:
     for number in range(120):
         house.write(f"UPDATE relays_relay SET fault = '{number} {filler}'")
         time.sleep(live.LOOK_EVERY)
-    house.write("UPDATE relays_relay SET fault = ''")
     program.wait("relay", lambda data: data["fault"] == f"{number} {filler}")
+    house.write("UPDATE relays_relay SET fault = ''")
     wait_for(lambda: len(connections(house)) < before, serve.READ_WITHIN + 10, "the end of the slow one")
     assert not program.has_ended
     slow.close()
