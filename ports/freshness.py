@@ -18,7 +18,7 @@ def at_hand(ports: QuerySet[Port]) -> QuerySet[Port]:
     """Each with its feed and what ``Freshness`` needs."""
     # By number: refreshes are written in the order of time, and an index gives the last of a feed at once.
     tries = Refresh.objects.filter(feed=OuterRef("feed")).order_by("-id")
-    good = tries.exclude(outcome=Refresh.Outcome.FAILED)
+    good = tries.good().telling_of(OuterRef("locode"))  # its feed may have gone on while it was off
     return ports.select_related("feed").annotate(
         good_as_of=Subquery(good.values("as_of")[:1]),
         last_asked_at=Subquery(tries.asked().values("started_at")[:1]),

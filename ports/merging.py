@@ -1,7 +1,6 @@
 """Two vessels that are one: what a merge moves, and the merge. Calls, names, stars and numbers go to who stays."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
@@ -130,11 +129,6 @@ def _end(call: PortCall) -> None:
         port=call.port, call=call, field=Change.Field.STATUS, was=call.status, became=Status.GONE, seen_at=now
     )
     call.status = Status.GONE
-    call.last_seen_at = call.last_seen_at or _last_look(call) or now
+    call.last_seen_at = call.last_seen_at or call.port.last_look() or now
     call.save(update_fields=["status", "last_seen_at"])
     call.stays.filter(seen_until=None).update(seen_until=call.last_seen_at)
-
-
-def _last_look(call: PortCall) -> datetime | None:
-    good = call.port.feed.last_good()
-    return good.as_of if good else None

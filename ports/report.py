@@ -6,9 +6,9 @@ from typing import Any
 
 from ports.ledger import Tally
 from ports.models import Change
-from ports.refresh import Result
 from ports.snapshot import Status
 from ports.sources.text import clean
+from ports.takeover import Result
 
 LONGEST = 500
 MOMENTS = {"eta", "etd", "ata", "atd", "leaves_at", "pilot_ordered_at"}

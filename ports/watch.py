@@ -28,7 +28,7 @@ from ports.progress import running, tell, telling
 from ports.schedule import LONGEST_PAUSE, WISH_AFTER, Standing
 
 if TYPE_CHECKING:
-    from ports.refresh import Result
+    from ports.takeover import Result
 
 __all__ = ["START_IT", "AlreadyWatchingError", "Watch", "is_running", "running", "wake"]
 

@@ -1,7 +1,8 @@
 from datetime import datetime, timedelta
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Expression, Func, OuterRef, Q, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 
 from ports.sources import Source, registry
@@ -74,6 +75,12 @@ class RefreshQuerySet(models.QuerySet["Refresh"]):
     def good(self) -> "RefreshQuerySet":
         """Those after which the list was as fresh as they were."""
         return self.filter(outcome__in=Refresh.GOOD)
+
+    def telling_of(self, locode: "Expression | OuterRef") -> "RefreshQuerySet":
+        """Those in which the port with this UN/LOCODE was on."""
+        place = Concat(Value("$."), locode)
+        told = Func("counts", place, function="JSON_TYPE", output_field=models.TextField())
+        return self.annotate(told=told).filter(told__isnull=False)
 
     def asked(self) -> "RefreshQuerySet":
         """Those that asked the publisher, as one that read recorded files did not."""

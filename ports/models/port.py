@@ -2,7 +2,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.utils import timezone
 
 from ports.models.feed import Feed
@@ -69,6 +69,11 @@ class Port(models.Model):
     def now(self) -> datetime:
         """The present; for an example that of its recording."""
         return self.example_at or timezone.now()
+
+    def last_look(self) -> datetime | None:
+        """The moment of the last good answer that told of this port: its feed goes on while it is off."""
+        told = self.feed.refreshes.good().telling_of(Value(self.locode))
+        return told.order_by("-started_at", "-id").values_list("as_of", flat=True).first()
 
 
 class Berth(models.Model):

@@ -12,7 +12,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from ports.models import Change, Feed, Port, PortCall
-from ports.refresh import RefreshError, Result, replay
+from ports.refresh import RefreshError, replay
+from ports.takeover import Result
 
 RECORDED = Path(__file__).resolve().parents[2] / "ports" / "example"
 HONG_KONG = ZoneInfo("Asia/Hong_Kong")

@@ -8,8 +8,9 @@ from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from ports.freshness import at_hand
 from ports.ledger import Ledger
-from ports.models import Change, PortCall, Refresh, Vessel
+from ports.models import Change, Port, PortCall, Refresh, Vessel
 from ports.refresh import FeedBusyError, RefreshError, alone, next_at, refresh, replay
 from ports.snapshot import CallReport, Ship, Status, StayReport, VesselType
 from tests.ports.told import Teller, call, hour, ship, told
@@ -162,6 +163,22 @@ def test_after_months_without_a_look_a_ship_that_is_due_is_on_another_voyage(kno
     known.tell(OLD, call(eta=hour(3000)), at=2990)
     assert [(call.status, call.eta) for call in calls()] == [(GONE, hour(20)), (EXPECTED, hour(3000))]
     assert statuses("OLD LADY") == [IN_PORT]
+
+
+def test_after_months_off_a_port_is_as_old_as_its_own_last_look(known: Teller) -> None:
+    """Its feed went on for the other port."""
+    alpha, beta = known.feed.ports.order_by("locode")
+    known.tell(OLD, call(eta=hour(20)), at=1)
+    Port.objects.filter(pk=alpha.pk).update(is_enabled=False)
+    known.tell(call(name="OTHER", port=beta.locode), at=2989, ports=[beta])
+    looks = {port.locode: port.good_as_of for port in at_hand(Port.objects.filter(feed=known.feed))}
+    assert looks == {alpha.locode: hour(1), beta.locode: hour(2989)}
+
+    known.tell(OLD, call(eta=hour(3000)), at=2990)
+    assert [(call.status, call.eta, call.last_seen_at) for call in calls()] == [
+        (GONE, hour(20), hour(1)),
+        (EXPECTED, hour(3000), None),
+    ]
 
 
 def test_two_ships_of_one_name_stay_two(known: Teller) -> None:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ports.models import Feed, Port
-from ports.refresh import Result, replay
+from ports.refresh import replay
 from ports.snapshot import CallReport, Ship, Snapshot, Status
 from ports.sources import KnownPort, Source, SourceError, registry
+from ports.takeover import Result
 
 START = datetime(2026, 1, 10, 12, tzinfo=UTC)
 BOTH = frozenset({Status.EXPECTED, Status.IN_PORT})
@@ -63,11 +64,18 @@ class Teller:
             )
         return cls(feed)
 
-    def tell(self, *calls: CallReport, at: float | None = None, dry_run: bool = False, **snapshot: Any) -> Result:
+    def tell(
+        self,
+        *calls: CallReport,
+        at: float | None = None,
+        ports: list[Port] | None = None,
+        dry_run: bool = False,
+        **snapshot: Any,
+    ) -> Result:
         """What becomes of these calls, an hour after the last ones or at hour ``at``."""
         self.hours = self.hours + 1 if at is None else at
         files = {"told": told(calls, **snapshot)}
-        return replay(self.feed, files, hour(self.hours), dry_run=dry_run)
+        return replay(self.feed, files, hour(self.hours), ports=ports, dry_run=dry_run)
 
 
 def told(calls: Iterable[CallReport], **snapshot: Any) -> bytes:

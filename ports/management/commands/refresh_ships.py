@@ -25,7 +25,8 @@ from iotsite.places import PlaceError
 from ports import report
 from ports.models import Feed, Port, Refresh
 from ports.progress import Now, tell, telling
-from ports.refresh import NotYetError, RefreshError, Result, refresh, replay
+from ports.refresh import NotYetError, RefreshError, refresh, replay
+from ports.takeover import Result
 from ports.watch import AlreadyWatchingError, Watch
 
 MISUSE = 2
