@@ -2,15 +2,14 @@
 it, and every switch asks and writes the same few things.
 """
 
-import threading
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from inspect import signature
 from typing import Any, Generic, TypeVar
 
 from django.db import connection
 from django.db.models import Field, Model, QuerySet
-from django.db.models.query import ModelIterable
+from django.db.models.query import get_related_populators
 
 M = TypeVar("M", bound=Model)
 
@@ -18,55 +17,66 @@ FIRST_SLOT = 7_340_000_001
 """Stands in the SQL where a value will; no number that a query of ours has in itself."""
 
 
-class Prepared(threading.local, Generic[M]):
+class Prepared(Generic[M]):
     """``ask(…)`` gives a queryset; calling this with the same values gives its rows. Values are numbers or texts."""
 
     def __init__(self, ask: Callable[..., QuerySet[M]]) -> None:
         self.ask = ask
-        self.rows: Any = None
 
     def __call__(self, *values: int | str) -> list[M]:
-        self._take(values)
-        return list(ModelIterable(self.rows))
+        return [self._query.made(row) for row in self._query.rows(values)]
 
-    def _take(self, values: tuple[int | str, ...]) -> None:
-        self.values = values
-        if self.rows is None:
-            self.rows = self._prepared()
-
-    def _prepared(self) -> Any:
-        """The queryset, made to keep its compiler (one for each thread, as its connection is), and that its work."""
+    @cached_property
+    def _query(self) -> "_Query[M]":
         slots = [FIRST_SLOT + number for number in range(len(signature(self.ask).parameters))]
-        places: dict[Any, int] = {shown: number for number, slot in enumerate(slots) for shown in (slot, str(slot))}
-        rows = self.ask(*slots)
-        compiler = rows.query.get_compiler(rows.db)
-        sql, params = compiler.as_sql()
-        compiler.as_sql = lambda *args, **options: (
-            sql,
-            tuple(self.values[places[param]] if param in places else param for param in params),
-        )
-        converters = compiler.get_converters([column[0] for column in compiler.select])
-        compiler.get_converters = lambda expressions: converters
-        rows.query.get_compiler = lambda *args, **options: compiler  # type: ignore[method-assign]
-        return rows
+        return _Query(self.ask(*slots), slots)
 
 
 class Kept(Prepared[M]):
-    """The same; a row that is as it was at the last call is the same object, and not made anew."""
+    """The same, for one thread; a row that is as it was at the last call is the same object, and not made anew."""
 
     def __init__(self, ask: Callable[..., QuerySet[M]]) -> None:
         super().__init__(ask)
         self.kept: dict[Any, M] = {}
 
     def __call__(self, *values: int | str) -> list[M]:
-        self._take(values)
-        compiler = self.rows.query.get_compiler()
-        found = [row for chunk in type(compiler).execute_sql(compiler) for row in chunk]
-        new = [row for row in found if row not in self.kept]
-        compiler.execute_sql = lambda **options: [new]
-        made = dict(zip(new, ModelIterable(self.rows), strict=True))
-        self.kept = {row: made[row] if row in made else self.kept[row] for row in found}
+        found = self._query.rows(values)
+        self.kept = {row: self.kept.get(row) or self._query.made(row) for row in found}
         return list(self.kept.values())
+
+
+class _Query(Generic[M]):
+    """What of a queryset is the same for all values, and for all threads: its SQL, and how a row becomes a model."""
+
+    def __init__(self, rows: QuerySet[M], slots: list[int]) -> None:
+        self.db = rows.db
+        compiler: Any = rows.query.get_compiler(self.db)
+        self.sql, self.params = compiler.as_sql()
+        self.places: dict[Any, int] = {shown: at for at, slot in enumerate(slots) for shown in (slot, str(slot))}
+        self.converters = list(compiler.get_converters([column[0] for column in compiler.select]).items())
+        own = compiler.klass_info["select_fields"]
+        self.own = slice(own[0], own[-1] + 1)
+        self.names = [column[0].target.attname for column in compiler.select[self.own]]
+        self.model: type[M] = compiler.klass_info["model"]
+        self.related = get_related_populators(compiler.klass_info, compiler.select, self.db)  # type: ignore[call-arg]
+
+    def rows(self, values: tuple[int | str, ...]) -> list[tuple[Any, ...]]:
+        """As SQLite gives them."""
+        params = [values[self.places[param]] if param in self.places else param for param in self.params]
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, params)
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
+
+    def made(self, row: tuple[Any, ...]) -> M:
+        columns = list(row)
+        for place, (converters, expression) in self.converters:
+            for convert in converters:
+                columns[place] = convert(columns[place], expression, connection)
+        made = self.model.from_db(self.db, self.names, columns[self.own])
+        for populator in self.related:
+            populator.populate(columns, made)
+        return made
 
 
 def insert(row: Model) -> None:
