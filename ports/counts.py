@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, DateTimeField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from ports.models import Port, PortCall
 from ports.models.call import FORGOTTEN_AFTER, told_since
@@ -28,11 +29,14 @@ class Counts:
 
 def with_open(ports: QuerySet[Port]) -> QuerySet[Port]:
     """Each with how many ships are in port (``in_port``), and how many are expected (``expected``)."""
-    return ports.annotate(in_port=_number(Status.IN_PORT), expected=_number(Status.EXPECTED))
+    now = Coalesce("example_at", Value(timezone.now()), output_field=DateTimeField())
+    told = ports.alias(since=now - FORGOTTEN_AFTER)
+    return told.annotate(in_port=_number(Status.IN_PORT), expected=_number(Status.EXPECTED))
 
 
 def _number(status: Status) -> Coalesce:
-    calls = PortCall.objects.filter(port=OuterRef("pk"), status=status).order_by().values("port")
+    told = told_since(OuterRef("since"))
+    calls = PortCall.objects.filter(told, port=OuterRef("pk"), status=status).order_by().values("port")
     return Coalesce(Subquery(calls.values(number=Count("pk"))), 0)
 
 

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from accounts.models import Token, User
 from iotsite.bridge import AFTERWARDS
+from ports.ledger import Tally
 from ports.models import Berth, Change, Feed, Follow, Port, PortCall, Refresh, Stay, Subscription, Vessel
 from relays.models import Board, Event, Interlock, Relay, Room
 from relays.views import home
@@ -284,7 +285,15 @@ def harbour(owner: User) -> None:
     call = PortCall.objects.create(pk=1, **told)
     Stay.objects.create(pk=1, call=call, berth=berth, seen_from=now)
     Change.objects.create(pk=1, port=port, call=call, field="status", became="in_port", seen_at=now)
-    Refresh.objects.create(pk=1, feed=feed, started_at=now, as_of=now, took=timedelta(0), outcome="done")
+    Refresh.objects.create(
+        pk=1,
+        feed=feed,
+        started_at=now,
+        as_of=now,
+        took=timedelta(0),
+        outcome="done",
+        counts={port.locode: Tally().as_json()},
+    )
     Follow.objects.create(pk=1, user=owner, vessel=vessel)
     Subscription.objects.create(user=owner, nonce=NONCE, made_at=now)
     assert (Port.objects.filter(pk=1).exists(), Feed.objects.filter(pk=1).exists()) == (True, True)

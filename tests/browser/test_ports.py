@@ -52,6 +52,7 @@ ADMIN = {
 HARBOUR = """
 from django.utils import timezone
 from ports import example
+from ports.ledger import Tally
 from ports.models import Port, PortCall, Refresh, Subscription, Vessel
 example.load()
 now = timezone.now()
@@ -69,21 +70,21 @@ Subscription.objects.renew(bench)
 for locode, error in (("CAVAN", ""), ("HKHKG", "https://www.mardep.gov.hk answered 500: its last list stays.")):
     Port.objects.filter(locode=locode).update(is_enabled=True, loaded_at=now, seen_since=now)
     port = Port.objects.get(locode=locode)
-    Refresh.objects.create(feed=port.feed, started_at=now, as_of=now, took=timedelta(seconds=1), outcome="done")
+    told = {"feed": port.feed, "started_at": now, "as_of": now, "took": timedelta(seconds=1)}
+    Refresh.objects.create(outcome="done", counts={locode: Tally().as_json()}, **told)
     if error:
-        Refresh.objects.create(
-            feed=port.feed, started_at=now, as_of=now, took=timedelta(seconds=1), outcome="failed", error=error,
-            unknown={"CAXYZ": 3, "W" * 200: 1},
-        )
+        Refresh.objects.create(outcome="failed", error=error, unknown={"CAXYZ": 3, "W" * 200: 1}, **told)
 """
 NEWS = """
 from datetime import timedelta
 from django.utils import timezone
+from ports.ledger import Tally
 from ports.models import Port, PortCall, Refresh, Vessel
 port, now = Port.objects.get(locode="CAVAN"), timezone.now()
 her = Vessel.objects.create(name="{name}", first_seen_at=now)
 PortCall.objects.create(port=port, vessel=her, status="in_port", ata=now, first_seen_at=now, digest=0)
-Refresh.objects.create(feed=port.feed, started_at=now, as_of=now, took=timedelta(seconds=1), outcome="done")
+told = {{"feed": port.feed, "started_at": now, "as_of": now, "took": timedelta(seconds=1)}}
+Refresh.objects.create(outcome="done", counts={{port.locode: Tally().as_json()}}, **told)
 """
 BOARD = """
 from relays.models import Board

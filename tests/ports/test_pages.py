@@ -14,6 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from ports import example, watch
+from ports.ledger import Tally
 from ports.models import Change, Feed, Follow, Port, PortCall, Refresh, Vessel
 from ports.snapshot import OPEN, BerthKind, Status, StayReport
 from ports.sources import registry
@@ -201,7 +202,9 @@ def test_times_can_be_told_in_utc_or_in_any_zone(as_viewer: Client, alpha: Port)
 
 def refreshed(feed: Feed, minutes: float, outcome: str = "done", error: str = "") -> None:
     at = timezone.now() - timedelta(minutes=minutes)
-    Refresh.objects.create(feed=feed, started_at=at, as_of=at, took=timedelta(0), outcome=outcome, error=error)
+    counts = {port.locode: Tally().as_json() for port in feed.ports.all()}
+    facts: dict[str, Any] = {"started_at": at, "as_of": at, "outcome": outcome, "error": error, "counts": counts}
+    Refresh.objects.create(feed=feed, took=timedelta(0), **facts)
 
 
 @pytest.fixture
@@ -365,13 +368,17 @@ def test_ports_that_are_on_stand_with_their_counts(as_viewer: Client, alpha: Por
     assert "HKHKG" not in found
 
 
-@pytest.mark.parametrize(("days", "counted"), [(13, (2, 1, 2, 2, 1)), (15, (0, 0, 0, 0, 1))])
-def test_whom_no_feed_told_of_for_long_is_not_counted(
+@pytest.mark.parametrize(("days", "counted"), [(29, (2, 1, 2, 2, 1)), (31, (0, 0, 0, 0, 1))])
+def test_whom_no_feed_told_of_for_long_is_neither_counted_nor_listed(
     as_viewer: Client, alpha: Port, days: float, counted: tuple[int, ...]
 ) -> None:
     lose(days=days)
     counts = next(one.counts for one in as_viewer.get("/ports/").context["on"] if one.port == alpha)
     assert (counts.at_berth, counts.at_anchor, counts.expected, counts.due, counts.left) == counted
+    for tab, number in (("in-port", counts.at_berth + counts.at_anchor), ("expected", counts.expected)):
+        response = as_viewer.get(f"/ports/XXAAA/{tab}/")
+        assert len(names(response)) == number
+        assert [shown for one, _, shown in response.context["tabs"] if one == tab] == [number]
 
 
 def test_ports_that_could_be_on_are_one_click_away_and_nothing_is_fetched_before(as_viewer: Client, db: None) -> None:
