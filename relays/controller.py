@@ -159,9 +159,10 @@ class Controller:
 
     def _let_go(self, rows: list[Relay]) -> None:
         """Release the lines of relays that went, moved to another line or changed polarity, all before any claim."""
-        wiring = {row.pk: (row.line, row.is_active_low) for row in rows}
+        found = {row.id: row for row in rows}
         for number, line in list(self.lines.items()):
-            if wiring.get(number) == (line.memory.line, line.memory.active_low):
+            row = found.get(number)
+            if row and (row is line.row or (row.line, row.is_active_low) == (line.memory.line, line.memory.active_low)):
                 continue
             if line.is_claimed:
                 try:
@@ -170,13 +171,15 @@ class Controller:
                     log.error("board=%s relay=%s fault=%r", self.board, line.row.slug, str(error))
                 log.info("board=%s relay=%s line=%s released", self.board, line.row.slug, line.memory.line)
             del self.lines[number]
-            if number not in wiring:
+            if row is None:
                 self.recorder.put([recorder.Found(line.key, None, "", "", self.now().wall)])
 
     def _take_row(self, row: Relay) -> None:
-        line = self.lines.get(row.pk)
+        line = self.lines.get(row.id)
         if line is None:
-            line = self.lines[row.pk] = self._new_line(row)
+            line = self.lines[row.id] = self._new_line(row)
+        elif line.row is row and not line.change:
+            return  # nothing that it has not followed yet
         line.follow(row, self.recorder.recorded)
         if row.applied_command == row.command and not line.change:
             line.settled = line.key
@@ -352,14 +355,15 @@ class Controller:
 
     def _news(self) -> Iterator[recorder.Found]:
         for line in self.lines.values():
-            outcome = "" if line.settled == line.key else self._outcome(line)
-            news = (line.key, line.level, line.fault, outcome)
+            key = line.key
+            outcome = "" if line.settled == key else self._outcome(line)
+            news = (key, line.level, line.fault, outcome)
             if news[:3] == line.told[:3] and outcome in ("", line.told[3]):
                 continue
             line.told = news
             if outcome == Event.Outcome.APPLIED:
-                line.settled = line.key
-            yield recorder.Found(line.key, line.level, line.fault, outcome, self.now().wall)
+                line.settled = key
+            yield recorder.Found(key, line.level, line.fault, outcome, self.now().wall)
 
     @staticmethod
     def _outcome(line: Line) -> str:

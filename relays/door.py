@@ -51,11 +51,18 @@ class RelayError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a command: applied, pending, failed or superseded, why, and its relay as it is now."""
+    """What became of a command: applied, pending, failed or superseded, and its relay as it was then."""
 
     word: str
-    sentence: str
+    event: Event
     relay: Relay
+    why: str = ""
+    """What its controller said of it."""
+
+    @property
+    def sentence(self) -> str:
+        """Why it came so; of a pending one what it waits for, which takes a plan of the whole board."""
+        return _why_pending(self.event, self.relay) if self.word == PENDING else self.why
 
 
 def name_of(by: "User | None", via: str) -> str:
@@ -130,7 +137,7 @@ def _verdict(
             return plan.Refused("disabled", f"{part.name} is disabled: enable it first.")
     now = clock.now()
     if request.lasting is not None:
-        rows = relay.board.rows()  # a time may be over before the relay has its turn among all those that wait
+        rows = relay.board.rows_around(relay)  # its time may be over before it has its turn among those that wait
     return plan.admit(relay.board.as_seen((row for row in rows if row.is_enabled), now), request, now)
 
 
@@ -164,11 +171,11 @@ def outcome_of(event: Event) -> Outcome:
     assert event.relay_id is not None
     [relay] = _AT_HAND(event.relay_id)
     if relay.applied_command == event.pk:
-        return Outcome(Event.Outcome.APPLIED, "", relay)
+        return Outcome(Event.Outcome.APPLIED, event, relay)
     if answer := next(iter(_ANSWER(event.pk)), None):
         [relay] = _AT_HAND(event.relay_id)  # the one above may be older than the answer
-        return Outcome(answer.outcome, answer.why, relay)
-    return Outcome(PENDING, _why_pending(event, relay), relay)
+        return Outcome(answer.outcome, event, relay, answer.why)
+    return Outcome(PENDING, event, relay)
 
 
 def _why_pending(event: Event, relay: Relay) -> str:
@@ -177,7 +184,7 @@ def _why_pending(event: Event, relay: Relay) -> str:
     if relay.command > event.pk:
         return "a newer command came meanwhile"  # before or after this one was carried out: its controller knows
     now = clock.now()
-    wait = plan.plan(relay.board.as_seen(relay.board.rows(), now), now).waits.get(relay.pk)
+    wait = plan.plan(relay.board.as_seen(relay.board.rows_around(relay), now), now).waits.get(relay.pk)
     if wait is None:
         return "the relay controller has not confirmed it yet"
     left = f" (in {durations.words(wait.until - now.boot)})" if wait.until else ""

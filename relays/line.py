@@ -33,28 +33,34 @@ class Line:
     """What was last handed to the recorder."""
     settled: Key | None = None
     """The command whose outcome was handed to the recorder."""
+    _seen: tuple[Relay, dict[str, Any], plan.RelayState] | None = None
+    """What the plan saw last, and of what it was made."""
 
     @property
     def key(self) -> Key:
         """What it follows: the command in the rows, or our own change on top of it."""
-        return Key(self.row.pk, self.change.command if self.change else self.row.command, self.step)
+        return Key(self.row.id, self.change.command if self.change else self.row.command, self.step)
 
     @property
     def wanted(self) -> bool:
         return self.change.on if self.change else self.row.wanted
 
     def as_state(self) -> plan.RelayState:
-        return self.row.as_state(
-            start=self.start,
-            is_claimed=self.is_claimed,
-            held=left_at(self.memory, self.wanted),
-            level=self.level,
-            since=self.memory.since,
-            asked_at=self.memory.asked_at,
-            until=self.memory.until,
-            is_faulty=self.failures > 0,
-            retry_at=self.retry_at,
-        )
+        """It as the plan sees it; made anew where something changed, which at each look is true of few lines."""
+        line = {
+            "start": self.start,
+            "is_claimed": self.is_claimed,
+            "held": left_at(self.memory, self.wanted),
+            "level": self.level,
+            "since": self.memory.since,
+            "asked_at": self.memory.asked_at,
+            "until": self.memory.until,
+            "is_faulty": self.failures > 0,
+            "retry_at": self.retry_at,
+        }
+        if self._seen is None or self._seen[0] is not self.row or self._seen[1] != line:
+            self._seen = (self.row, line, self.row.as_state(**line))
+        return self._seen[2]
 
     def follow(self, row: Relay, recorded: dict[Key, int]) -> None:
         """Take the row as the database has it now, and drop our own change once the row shows it or a newer one."""

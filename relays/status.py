@@ -186,7 +186,7 @@ def of(relay: Relay, now: clock.Now | None = None) -> RelayStatus:
     """One relay as it is now; ``relay`` with board, room and wanted_by at hand. No query unless it waits."""
     now = now or clock.now()
     board = BoardStatus.of(relay.board, now)
-    waits = _waits(relay.board, relay.board.rows(), now) if relay.is_pending else {}
+    waits = _waits(relay.board, relay.board.rows_around(relay), now) if relay.is_pending else {}
     return RelayStatus.of(relay, board, waits.get(relay.pk), now)
 
 

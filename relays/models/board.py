@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from iotsite.prepared import Prepared
 from relays import header, plan, runfiles
@@ -15,9 +15,13 @@ if TYPE_CHECKING:
     from relays.models.relay import Relay
 
 
-_RELAYS: "Prepared[Relay]" = Prepared(
-    lambda board: Board(pk=board).relays.filter(is_enabled=True).select_related("interlock")
-)
+def _around(board: int, relay: int) -> "models.QuerySet[Relay]":
+    enabled = Board(pk=board).relays.filter(is_enabled=True).order_by()
+    concerned = enabled.filter(Q(pk=relay) | Q(actual=None) | ~Q(wanted=F("actual")))
+    return enabled.filter(Q(pk__in=concerned.values("pk")) | Q(interlock__in=concerned.values("interlock")))
+
+
+_AROUND: "Prepared[Relay]" = Prepared(lambda board, relay: _around(board, relay).select_related("interlock"))
 
 
 class BoardQuerySet(models.QuerySet["Board"]):
@@ -130,14 +134,17 @@ class Board(EditedModel):
         """Whether a controller answers for it now."""
         return self.files.is_served
 
-    def rows(self) -> "list[Relay]":
-        """Its enabled relays with their interlocks at hand."""
-        return _RELAYS(self.pk)
+    def rows_around(self, relay: "Relay") -> "list[Relay]":
+        """Its enabled relays on which it may depend when ``relay`` has its turn, itself among them.
+
+        Those that are not yet as wanted, and those of the same interlocks; the interlocks at hand.
+        """
+        return _AROUND(self.pk, relay.pk)
 
     def as_seen(self, relays: "Iterable[Relay]", now: Now) -> plan.BoardState:
         """The board as its rows tell, for those who only read and ask; its controller knows more.
 
-        ``relays``: its enabled ones, with their interlocks at hand.
+        ``relays``: those that matter, with their interlocks at hand.
         """
         relays = list(relays)
         return plan.BoardState(
