@@ -1,7 +1,11 @@
 """The headers that every answer carries, whoever made it: a page, a file, an error, a redirect."""
 
 from collections.abc import Callable
+from functools import cached_property
 
+from csp.constants import HEADER
+from csp.middleware import CSPMiddleware, PolicyParts
+from csp.utils import build_policy
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -13,6 +17,20 @@ UNUSED = [
     *("screen-wake-lock", "serial", "storage-access", "usb", "window-management", "xr-spatial-tracking"),
 ]
 """What browsers offer to pages, and these pages never ask for."""
+
+
+class PolicyMiddleware(CSPMiddleware):
+    """django-csp's Content-Security-Policy; where an answer has none of its own, not made anew each time."""
+
+    @cached_property
+    def usual(self) -> str:
+        return build_policy()
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if self.get_policy_parts(request, response) != PolicyParts():
+            return super().process_response(request, response)
+        response.headers.setdefault(HEADER, self.usual)
+        return response
 
 
 class HeadersMiddleware:

@@ -59,7 +59,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "iotsite.headers.HeadersMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "iotsite.headers.PolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "iotsite.hosts.HostMiddleware",
     "django.middleware.security.SecurityMiddleware",

@@ -19,14 +19,14 @@ for pattern in programs[0]:
         pattern.callback = login_not_required(call(pattern.callback))
 
 urlpatterns = [
+    path("api/", RedirectView.as_view(pattern_name="api:openapi-view")),
+    path("api/", programs),
     path("", include("relays.urls")),
     path("ports/", include("ports.urls")),
     path("account/", include("accounts.urls")),
     path("admin/login/", sign_in),
     path("admin/password_change/", change_password),
     path("admin/", admin.site.urls),
-    path("api/", RedirectView.as_view(pattern_name="api:openapi-view")),
-    path("api/", programs),
     path("live", live.live, name="live"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

@@ -122,7 +122,7 @@ def test_the_check_stands_before_all_that_looks_at_a_request() -> None:
     before = settings.MIDDLEWARE[: settings.MIDDLEWARE.index("iotsite.hosts.HostMiddleware")]
     assert before == [  # these only add to what is answered
         "iotsite.headers.HeadersMiddleware",
-        "csp.middleware.CSPMiddleware",
+        "iotsite.headers.PolicyMiddleware",
         "django.middleware.clickjacking.XFrameOptionsMiddleware",
     ]
     assert hosts.refusal("testserver") == ""
