@@ -238,6 +238,7 @@ class Controller:
             if not todo.writes:
                 self._tell_of_latch()
                 return todo.look_again
+            self._remember()  # after telling: somebody waits for that
         return self.now().boot + BACKOFF[0]
 
     def _change(self, change: plan.Change, now: Now) -> recorder.Changed:
@@ -255,7 +256,6 @@ class Controller:
         self._remember()
         for write in writes:
             self._carry_out_one(self.lines[write.relay], write)
-        self._remember()
 
     def _carry_out_one(self, line: Line, write: plan.Write) -> None:
         name = line.memory.line

@@ -320,7 +320,9 @@ def test_a_kill_between_two_writes_of_the_memory_leaves_the_line_as_wanted(house
     assert house.levels("GPIO17") == [1, 0]
 
 
-def test_dead_time_counts_from_the_start_after_a_crash(house: House) -> None:
+@pytest.mark.parametrize("left", [{}, {"level": True, "moving_to": False, "since": 0.0}], ids=["after", "within"])
+def test_dead_time_counts_from_the_start_after_a_crash(house: House, left: dict[str, object]) -> None:
+    """Also where the kill came when the line was off already, and the plan file did not say so yet."""
     interlock = Interlock(name="Pair", board=house.board, dead_time=timedelta(seconds=5))
     interlock.save_edited(by=None, via=VIA)
     Relay.objects.update(interlock=interlock)
@@ -331,6 +333,9 @@ def test_dead_time_counts_from_the_start_after_a_crash(house: House) -> None:
     house.switch(house.lamp, False)
     house.look(1)
     house.crash()
+    plan = json.loads(house.files.plan.read_text())
+    plan["lines"][str(house.lamp.pk)] |= left
+    house.files.plan.write_text(json.dumps(plan))
     house.start()
     house.switch(house.fan, True)
     house.look(4)
