@@ -4,12 +4,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, DateTimeField, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
 from ports.models import Port, PortCall
-from ports.models.call import FORGOTTEN_AFTER, told_since
 from ports.snapshot import BerthKind, Status
 
 DAY = timedelta(hours=24)
@@ -29,14 +27,11 @@ class Counts:
 
 def with_open(ports: QuerySet[Port]) -> QuerySet[Port]:
     """Each with how many ships are in port (``in_port``), and how many are expected (``expected``)."""
-    now = Coalesce("example_at", Value(timezone.now()), output_field=DateTimeField())
-    told = ports.alias(since=now - FORGOTTEN_AFTER)
-    return told.annotate(in_port=_number(Status.IN_PORT), expected=_number(Status.EXPECTED))
+    return ports.annotate(in_port=_number(Status.IN_PORT), expected=_number(Status.EXPECTED))
 
 
 def _number(status: Status) -> Coalesce:
-    told = told_since(OuterRef("since"))
-    calls = PortCall.objects.filter(told, port=OuterRef("pk"), status=status).order_by().values("port")
+    calls = PortCall.objects.filter(port=OuterRef("pk"), status=status).order_by().values("port")
     return Coalesce(Subquery(calls.values(number=Count("pk"))), 0)
 
 
@@ -44,15 +39,14 @@ def count(ports: Iterable[Port]) -> dict[int, Counts]:
     """Of each port by its number, in its own present."""
     ports = [port for port in ports if port.loaded_at]
     found = {port.pk: Counts() for port in ports}
-    told = _any(ports, lambda now: told_since(now - FORGOTTEN_AFTER))
-    in_port = PortCall.objects.in_port().filter(told, port__in=ports)
+    in_port = PortCall.objects.in_port().filter(port__in=ports)
     for pk, kind, number in in_port.order_by().values_list("port", "berth__kind").annotate(number=Count("id")):
         if kind == BerthKind.ANCHORAGE:
             found[pk].at_anchor += number
         else:
             found[pk].at_berth += number
     due = Count("id", filter=_any(ports, lambda now: Q(eta__lt=now + DAY)))
-    expected = PortCall.objects.expected().filter(told, port__in=ports).order_by().values_list("port")
+    expected = PortCall.objects.expected().filter(port__in=ports).order_by().values_list("port")
     for pk, number, soon in expected.annotate(number=Count("id"), due=due):
         found[pk].expected, found[pk].due = number, soon
     left = PortCall.objects.departed().filter(_any(ports, lambda now: Q(atd__gt=now - DAY)))

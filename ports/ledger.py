@@ -18,6 +18,9 @@ TOLD = ("eta", "etd", "ata", "atd", "pilot_ordered_at", "leaves_at", "agent", "p
 """The fields that a call takes over from its report as they are."""
 CLOSED_LATELY = timedelta(days=14)
 """So long after it was seen last a call may still turn out to be what a report tells of."""
+FORGOTTEN_AFTER = timedelta(days=30)
+"""An open call of which its feed has said nothing for so long tells nothing of now. Pilots speak of a ship only when
+she moves, and some lie at anchor for weeks."""
 
 
 @dataclass
@@ -182,9 +185,18 @@ class Ledger:
         """Enter that these calls, which stood in the last answer, do not stand in this one."""
         for chunk in chunks(calls):
             for call in self._calls().filter(id__in=chunk):
-                is_told_elsewhere = self.snapshot.missing and Status(call.status) not in self.snapshot.complete
-                if not is_told_elsewhere:  # else the file that would tell of it was not there
+                if self._is_asked_for(call):
                     self._lose(call, is_gone=self._is_gone(call))
+
+    def forget(self) -> None:
+        """Enter that open calls which left the feed long ago, and whose end it never told, are gone."""
+        for call in self._calls().filter(status__in=OPEN, last_seen_at__lt=self.at - FORGOTTEN_AFTER):
+            if call.pk not in self.matched and self._is_asked_for(call):
+                self._lose(call, is_gone=True)
+
+    def _is_asked_for(self, call: PortCall) -> bool:
+        """Whether no file is missing that would tell of it."""
+        return not self.snapshot.missing or Status(call.status) in self.snapshot.complete
 
     def _lose(self, call: PortCall, *, is_gone: bool) -> None:
         if is_gone:

@@ -67,8 +67,6 @@ GROUPS = {
 def calls(port: Port, tab: Tab) -> QuerySet[PortCall]:
     """What a tab lists. Before the first load is whole: nothing."""
     shown = port.calls.filter(status=STATUS[tab]) if port.loaded_at else port.calls.none()
-    if tab is not Tab.DEPARTED:
-        shown = shown.remembered(port.now)
     return shown.select_related("vessel", "berth")
 
 

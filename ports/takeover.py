@@ -146,6 +146,7 @@ class Work:
         if answer.news:
             ledger.take(answer.news, register, answer.known)
         ledger.lose(answer.absent - ledger.matched)
+        ledger.forget()
         return ledger
 
     def end(

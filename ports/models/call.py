@@ -1,5 +1,4 @@
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
@@ -10,13 +9,9 @@ from ports.models.vessel import Vessel
 from ports.snapshot import OPEN, Status
 from ports.sources.text import isolated
 
-FORGOTTEN_AFTER = timedelta(days=30)
-"""An open call of which its feed has said nothing for so long is neither listed nor counted: it tells nothing of now.
-Pilots speak of a ship only when she moves, and some lie at anchor for weeks."""
 
-
-def told_since(at: Any) -> Q:
-    """The calls of which their feed said something after ``at``, a moment or an expression of one."""
+def told_since(at: datetime) -> Q:
+    """The calls of which their feed said something after ``at``."""
     return Q(last_seen_at=None) | Q(last_seen_at__gt=at)
 
 
@@ -29,10 +24,6 @@ class PortCallQuerySet(models.QuerySet["PortCall"]):
 
     def departed(self) -> "PortCallQuerySet":
         return self.filter(status=Status.DEPARTED)
-
-    def remembered(self, now: datetime) -> "PortCallQuerySet":
-        """Of open calls those that tell something of ``now``."""
-        return self.filter(told_since(now - FORGOTTEN_AFTER))
 
     def listed(self) -> "PortCallQuerySet":
         """Those that stood in the last answer of their feed."""

@@ -75,12 +75,12 @@ def by_secret(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBa
 @by_secret
 def port_calendar(request: HttpRequest, user: User, locode: str) -> HttpResponse:
     port = _readable(locode)
-    return _calendar(request, port.calls.expected().remembered(port.now), f"{port.name}: expected ships")
+    return _calendar(request, port.calls.expected(), f"{port.name}: expected ships")
 
 
 @by_secret
 def followed_calendar(request: HttpRequest, user: User) -> HttpResponse:
-    return _calendar(request, following.recent(user.pk).filter(status=Status.EXPECTED), "Ships I follow: expected")
+    return _calendar(request, following.calls(user.pk).filter(status=Status.EXPECTED), "Ships I follow: expected")
 
 
 @by_secret

@@ -4,7 +4,7 @@ import csv
 import io
 import logging
 import tracemalloc
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import feedparser
@@ -356,15 +356,6 @@ def test_without_an_eta_it_tells_when_she_leaves_as_what_it_is(fleet: Teller, se
     assert set(found) == {"BOXES due at Alpha", "TANKER due at Alpha", "NO ETA leaves for Alpha"}
     assert found["NO ETA leaves for Alpha"].decoded("DTSTART") == hour(40)
     assert "Her source gives no ETA." in str(found["NO ETA leaves for Alpha"]["DESCRIPTION"])
-
-
-@pytest.mark.parametrize("path", ["XXAAA/expected.ics", "followed.ics"])
-def test_of_whom_no_feed_told_for_long_is_in_it_no_longer(fleet: Teller, viewer: User, secret: str, path: str) -> None:
-    for vessel in Vessel.objects.all():
-        vessel.follow(viewer, True)
-    assert summaries(secret, path)
-    PortCall.objects.update(last_seen_at=timezone.now() - timedelta(days=31))
-    assert summaries(secret, path) == []
 
 
 def test_who_arrived_is_in_it_no_longer(fleet: Teller, secret: str) -> None:

@@ -368,19 +368,6 @@ def test_ports_that_are_on_stand_with_their_counts(as_viewer: Client, alpha: Por
     assert "HKHKG" not in found
 
 
-@pytest.mark.parametrize(("days", "counted"), [(29, (2, 1, 2, 2, 1)), (31, (0, 0, 0, 0, 1))])
-def test_whom_no_feed_told_of_for_long_is_neither_counted_nor_listed(
-    as_viewer: Client, alpha: Port, days: float, counted: tuple[int, ...]
-) -> None:
-    lose(days=days)
-    counts = next(one.counts for one in as_viewer.get("/ports/").context["on"] if one.port == alpha)
-    assert (counts.at_berth, counts.at_anchor, counts.expected, counts.due, counts.left) == counted
-    for tab, number in (("in-port", counts.at_berth + counts.at_anchor), ("expected", counts.expected)):
-        response = as_viewer.get(f"/ports/XXAAA/{tab}/")
-        assert len(names(response)) == number
-        assert [shown for one, _, shown in response.context["tabs"] if one == tab] == [number]
-
-
 def test_ports_that_could_be_on_are_one_click_away_and_nothing_is_fetched_before(as_viewer: Client, db: None) -> None:
     response = as_viewer.get("/ports/")
     shown = text(response)

@@ -229,6 +229,22 @@ def test_absence_says_nothing_outside_the_etas_that_were_asked_for(known: Teller
     assert (statuses(), statuses("MOL TRIUMPH")) == ([GONE], [EXPECTED])
 
 
+@pytest.mark.parametrize("status", [EXPECTED, IN_PORT])
+def test_of_whom_a_feed_told_nothing_for_a_month_is_gone_too(known: Teller, status: Status) -> None:
+    known.tell(OLD, call(status, eta=hour(30), stays=(StayReport("Pier 7"),)))
+    known.tell(OLD, complete=frozenset())
+    known.tell(OLD, complete=frozenset(), at=30 * 24)
+    assert statuses() == [status]
+    known.tell(OLD, complete=frozenset(), missing=("due",), at=30 * 24 + 2)
+    assert statuses() == [status], "nobody was asked"
+    result = known.tell(OLD, complete=frozenset(), at=30 * 24 + 3)
+    assert statuses() == [GONE]
+    assert calls()[0].last_seen_at == hour(1)
+    assert not calls()[0].stays.filter(seen_until=None).exists()
+    assert result.counts["XXAAA"].gone == 1
+    assert known.tell(OLD, complete=frozenset()).counts["XXAAA"].is_nothing
+
+
 def test_a_file_that_was_not_there_says_nothing(known: Teller) -> None:
     known.tell(OLD, call(eta=hour(30)))
     known.tell(OLD, complete=frozenset({IN_PORT}), missing=("due",))
