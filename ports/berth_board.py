@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from ports import voyages
 from ports.models import Berth, Port, Stay
-from ports.models.call import told_since
 from ports.snapshot import BerthKind, Status
 from ports.sources.text import isolated
 from ports.times import Clock
@@ -109,7 +108,7 @@ class Board:
 def stays_around(port: Port, now: datetime) -> QuerySet[Stay]:
     """The stays of which something may be within reach of ``now``."""
     # Of an open call that its feed has not spoken of for so long nobody knows whether she lies there, or will.
-    calls, told = port.calls.order_by().values("pk"), told_since(now - REACH)
+    calls, told = port.calls.order_by().values("pk"), Q(last_seen_at=None) | Q(last_seen_at__gt=now - REACH)
     within = calls.filter(told, status=Status.IN_PORT).union(
         calls.filter(told, status=Status.EXPECTED, eta__lt=now + REACH),
         calls.filter(status=Status.DEPARTED, atd__gt=now - REACH),

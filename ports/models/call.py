@@ -10,11 +10,6 @@ from ports.snapshot import OPEN, Status
 from ports.sources.text import isolated
 
 
-def told_since(at: datetime) -> Q:
-    """The calls of which their feed said something after ``at``."""
-    return Q(last_seen_at=None) | Q(last_seen_at__gt=at)
-
-
 class PortCallQuerySet(models.QuerySet["PortCall"]):
     def expected(self) -> "PortCallQuerySet":
         return self.filter(status=Status.EXPECTED)
