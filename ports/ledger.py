@@ -190,7 +190,7 @@ class Ledger:
 
     def forget(self) -> None:
         """Enter that open calls which left the feed long ago, and whose end it never told, are gone."""
-        for call in self._calls().filter(status__in=OPEN, last_seen_at__lt=self.at - FORGOTTEN_AFTER):
+        for call in self._calls().forgotten(self.at - FORGOTTEN_AFTER):
             if call.pk not in self.matched and self._is_asked_for(call):
                 self._lose(call, is_gone=True)
 

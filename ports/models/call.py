@@ -1,7 +1,8 @@
 from datetime import datetime
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce
 
 from ports.models.feed import Refresh
 from ports.models.port import Berth, Port
@@ -23,6 +24,12 @@ class PortCallQuerySet(models.QuerySet["PortCall"]):
     def listed(self) -> "PortCallQuerySet":
         """Those that stood in the last answer of their feed."""
         return self.filter(last_seen_at=None)
+
+    def forgotten(self, at: datetime) -> "PortCallQuerySet":
+        """The open ones that stood in their feed before ``at`` for the last time."""
+        # By their status: an index by the moment would lead through all the closed ones, which may be a million.
+        seen = Coalesce("last_seen_at", Value(at))
+        return self.alias(seen=seen).filter(status__in=OPEN, seen__lt=at)
 
     def at_hand(self) -> "PortCallQuerySet":
         """Each with what a list shows of it."""

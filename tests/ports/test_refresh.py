@@ -245,6 +245,12 @@ def test_of_whom_a_feed_told_nothing_for_a_month_is_gone_too(known: Teller, stat
     assert known.tell(OLD, complete=frozenset()).counts["XXAAA"].is_nothing
 
 
+def test_who_is_forgotten_is_not_looked_for_among_all_that_ever_left(known: Teller) -> None:
+    asked = PortCall.objects.filter(port=known.feed.ports.first()).forgotten(hour(0)).explain()
+    assert "calls_by_" in asked
+    assert "calls_that_left" not in asked
+
+
 def test_a_file_that_was_not_there_says_nothing(known: Teller) -> None:
     known.tell(OLD, call(eta=hour(30)))
     known.tell(OLD, complete=frozenset({IN_PORT}), missing=("due",))
