@@ -4,7 +4,7 @@
     python -m bench.ships [--calls 10000] [--stored 1000000] [--kills 200]
 
 Floors of the same run: the same number of rows written in one go and compared with what is stored, by the plainest
-code that Django allows; a small write without anything beside it; an idle Django's memory.
+code that Django allows; 50 rows of 8 cells rendered; a small write without anything beside it; an idle memory.
 """
 
 import argparse
@@ -139,6 +139,7 @@ def change(count: int, moved: int, rounds: int) -> dict[str, Any]:
 
 def lists(count: int) -> dict[str, Any]:
     """A page of 50, a search and a table of ``count`` expected calls, as the server takes for them; seconds and MB."""
+    from django.template import Context, Template
     from django.test import Client
 
     from accounts.models import User
@@ -155,7 +156,9 @@ def lists(count: int) -> dict[str, Any]:
 
     get("expected/")
     before = peak()
+    cells, rows = Template(CELLS), Context({"rows": [[f"cell {number}" for number in range(8)]] * 50})
     found: dict[str, Any] = {
+        "floor": [timed(lambda: cells.render(rows)) for _ in range(20)],
         "page": [timed(lambda: get("expected/?page=20")) for _ in range(20)],
         "searched": [timed(lambda: get("expected/?q=ship+4711")) for _ in range(20)],
         "search": [timed(lambda: ships("ship 4711")) for _ in range(20)],
@@ -233,6 +236,7 @@ def floors(count: int) -> dict[str, Any]:
     }
 
 
+CELLS = "{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}"
 FILL = """
 INSERT INTO ports_portcall (port_id, vessel_id, key, status, eta, ata, atd, agent, previous_port, next_port,
     first_seen_at, last_seen_at, is_doubtful, digest)
@@ -328,7 +332,8 @@ def switches(site: Site, count: int) -> None:
 
 def long_lists(site: Site, count: int) -> None:
     found = run_inside(site, "lists", count)
-    tell(f"a page of 50 out of {count} calls", found["page"])
+    tell("floor: 50 x 8 cells rendered", found["floor"])
+    tell(f"a page of 50 out of {count} calls", found["page"], found["floor"])
     tell("the same, searched", found["searched"])
     tell(f"the search itself, over {count} names", found["search"])
     tell(f"a table of {count} calls", found["csv"])
