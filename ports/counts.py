@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
 
 from ports.models import Port, PortCall
 from ports.snapshot import BerthKind, Status
@@ -30,9 +29,15 @@ def with_open(ports: QuerySet[Port]) -> QuerySet[Port]:
     return ports.annotate(in_port=_number(Status.IN_PORT), expected=_number(Status.EXPECTED))
 
 
-def _number(status: Status) -> Coalesce:
-    calls = PortCall.objects.filter(port=OuterRef("pk"), status=status).order_by().values("port")
-    return Coalesce(Subquery(calls.values(number=Count("pk"))), 0)
+class _Number(Subquery):
+    """How many rows there are. A Count would group them first, which takes SQLite twice as long."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s))"
+    output_field = IntegerField()
+
+
+def _number(status: Status) -> _Number:
+    return _Number(PortCall.objects.filter(port=OuterRef("pk"), status=status).order_by().values("pk"))
 
 
 def count(ports: Iterable[Port]) -> dict[int, Counts]:
