@@ -147,7 +147,10 @@ def _list(page: Page) -> None:
         some = lists.ordered(near, page.tab, page.values["sort"])
         mine = Follow.objects.of(page.request.user).filter(vessel=OuterRef("vessel"))
         some = some.annotate(is_followed=Exists(mine)) if page.request.user.pk else some
-        found = list(some[(number - 1) * PAGE : number * PAGE + 1])
+        window = slice((number - 1) * PAGE, number * PAGE + 1)
+        if number > 1:  # those before are passed over in an index, without what is joined to them
+            some, window = some.filter(pk__in=some.values("pk")[window]), slice(None)
+        found = list(some[window])
     sort = page.values.get("sort") or lists.SORT[page.tab]
     sheet = lists.sheet(found[:PAGE], page.tab, page.clock)
     page.shown = {
