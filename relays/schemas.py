@@ -17,6 +17,7 @@ class Strict(Schema):
 
 
 WAIT = 2.0
+"""So long (seconds) a call waits for the pin, unless it says how long."""
 Wait = Annotated[float, Field(strict=True, ge=0, le=2, description="Seconds to wait for the pin.")]
 CommandId = Annotated[
     str,
