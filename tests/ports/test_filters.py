@@ -133,6 +133,26 @@ def test_pages_follow_each_other_without_a_gap(
     assert context["previous"].endswith("page=3")
 
 
+@pytest.mark.parametrize("sort", ["", "&sort=name", "&sort=-berth"])
+@pytest.mark.parametrize(("tab", "status"), [("in-port", Status.IN_PORT), ("departed", Status.DEPARTED)])
+def test_pages_put_together_are_the_whole_list(
+    as_viewer: Client, known: Teller, monkeypatch: pytest.MonkeyPatch, tab: str, status: Status, sort: str
+) -> None:
+    lying = [(StayReport(f"Pier {number}"),) if number % 3 else () for number in range(7)]
+    known.tell(
+        *(
+            call(status, f"SHIP {n}", ata=hour(-n), atd=hour(n / 9) if tab == "departed" else None, stays=stays)
+            for n, stays in enumerate(lying)
+        ),
+        at=9,
+    )
+    whole = [name for name in names(as_viewer, sort, tab) if name != "OLD LADY"]
+    assert len(whole) == 7
+    monkeypatch.setattr(page, "PAGE", 2)
+    pages = [names(as_viewer, f"page={number}{sort}", tab) for number in range(1, 5)]
+    assert [name for one in pages for name in one if name != "OLD LADY"] == whole
+
+
 def test_a_page_beyond_the_last_says_so(as_viewer: Client, fleet: Port) -> None:
     response = as_viewer.get("/ports/XXAAA/expected/?page=7")
     assert "There are no more." in text(response)
