@@ -59,6 +59,7 @@ class _Query(Generic[M]):
         self.names = [column[0].target.attname for column in compiler.select[self.own]]
         self.model: type[M] = compiler.klass_info["model"]
         self.related = get_related_populators(compiler.klass_info, compiler.select, self.db)  # type: ignore[call-arg]
+        self.annotated = compiler.annotation_col_map
 
     def rows(self, values: tuple[int | str, ...]) -> list[tuple[Any, ...]]:
         """As SQLite gives them."""
@@ -76,6 +77,8 @@ class _Query(Generic[M]):
         made = self.model.from_db(self.db, self.names, columns[self.own])
         for populator in self.related:
             populator.populate(columns, made)
+        for name, place in self.annotated.items():
+            setattr(made, name, columns[place])
         return made
 
 

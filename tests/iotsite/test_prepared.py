@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, OuterRef, Q, Subquery
 from django.forms.models import model_to_dict
 from pytest_django import DjangoAssertNumQueries
 
@@ -47,6 +47,21 @@ def test_the_rows_are_those_of_the_queryset_and_so_is_what_is_joined(
         assert not found._state.adding
     assert ask("none") == []
     assert ask("lamp' OR '1'='1") == []
+
+
+def test_what_is_annotated_comes_along(pump: Relay, lamp: Relay) -> None:
+    rooms = Room.objects.filter(pk=OuterRef("room"))
+    ask = Prepared(
+        lambda slug: (
+            Relay.objects.select_related("board")
+            .filter(slug=slug)
+            .annotate(where=Subquery(rooms.values("name")), again=F("on_for"))
+        )
+    )
+    for slug, where, again in (("lamp", "Hall", timedelta(hours=7, microseconds=5)), ("pump", None, timedelta(0))):
+        found: Any
+        [found] = ask(slug)
+        assert (found.slug, found.board.name, found.where, found.again) == (slug, "Shed", where, again)
 
 
 def test_several_values_and_those_that_the_query_has_itself(pump: Relay, lamp: Relay) -> None:
