@@ -7,11 +7,11 @@ leaves an Event too. It never touches a pin.
 import getpass
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import DatabaseError, models
-from django.db.models import Q
+from django.db.models import Q, Subquery
 from django.utils import timezone
 
 from iotsite import database
@@ -33,10 +33,16 @@ def _with_rivals(**which: int | str) -> "models.QuerySet[Relay]":
     return Relay.objects.filter(Q(**which) | Q(interlock__in=interlock)).select_related("board", "interlock").order_by()
 
 
+def _with_answer(number: int, event: int) -> "models.QuerySet[Relay]":
+    """A relay, and what its controller said of a command of it, all as it was at one moment."""
+    answer = Event.objects.filter(of=event).order_by("-id")
+    said = {"answer": Subquery(answer.values("outcome")[:1]), "answer_why": Subquery(answer.values("why")[:1])}
+    return Relay.objects.at_hand().filter(pk=number).annotate(**said)
+
+
 _BY_NUMBER = Prepared(lambda number: _with_rivals(pk=number))
 _BY_SLUG = Prepared(lambda slug: _with_rivals(slug=slug))
-_ANSWER = Prepared(lambda event: Event.objects.filter(of=event).order_by("-id")[:1])
-_AT_HAND = Prepared(lambda number: Relay.objects.at_hand().filter(pk=number))
+_WITH_ANSWER = Prepared(_with_answer)
 
 
 class RelayError(Exception):
@@ -169,13 +175,11 @@ def _replace(rival: Relay, relay: Relay, cause: Event) -> None:
 def outcome_of(event: Event) -> Outcome:
     """What became of an accepted command, as far as its controller has said."""
     assert event.relay_id is not None
-    [relay] = _AT_HAND(event.relay_id)
-    if relay.applied_command == event.pk:
-        return Outcome(Event.Outcome.APPLIED, event, relay)
-    if answer := next(iter(_ANSWER(event.pk)), None):
-        [relay] = _AT_HAND(event.relay_id)  # the one above may be older than the answer
-        return Outcome(answer.outcome, event, relay, answer.why)
-    return Outcome(PENDING, event, relay)
+    found: Any
+    [found] = _WITH_ANSWER(event.relay_id, event.pk)
+    if found.applied_command == event.pk:
+        return Outcome(Event.Outcome.APPLIED, event, found)
+    return Outcome(found.answer or PENDING, event, found, found.answer_why or "")
 
 
 def _why_pending(event: Event, relay: Relay) -> str:
