@@ -10,6 +10,8 @@ from ports.models import Port, PortCall
 from ports.snapshot import BerthKind, Status
 
 DAY = timedelta(hours=24)
+MOST_COUNTED = 10_000
+"""How many more there are than so many, a page does not wait to know."""
 
 
 @dataclass
@@ -25,7 +27,10 @@ class Counts:
 
 
 def with_open(ports: QuerySet[Port]) -> QuerySet[Port]:
-    """Each with how many ships are in port (``in_port``), and how many are expected (``expected``)."""
+    """Each with how many ships are in port (``in_port``), and how many are expected (``expected``).
+
+    Where there are more than MOST_COUNTED: one more than that.
+    """
     return ports.annotate(in_port=_number(Status.IN_PORT), expected=_number(Status.EXPECTED))
 
 
@@ -37,7 +42,14 @@ class _Number(Subquery):
 
 
 def _number(status: Status) -> _Number:
-    return _Number(PortCall.objects.filter(port=OuterRef("pk"), status=status).order_by().values("pk"))
+    return _Number(
+        PortCall.objects.filter(port=OuterRef("pk"), status=status).order_by().values("pk")[: MOST_COUNTED + 1]
+    )
+
+
+def words(number: int) -> str:
+    """Such a number, as it is shown."""
+    return f"over {MOST_COUNTED:,}" if number > MOST_COUNTED else str(number)
 
 
 def count(ports: Iterable[Port]) -> dict[int, Counts]:

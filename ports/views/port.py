@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from django_htmx.http import replace_url
 
 from iotsite.parts import parts_of
+from iotsite.prepared import Prepared
 from ports import counts, lists, moves
 from ports.access import reading
 from ports.berth_board import Board
@@ -18,6 +19,8 @@ from ports.freshness import Freshness, at_hand
 from ports.lists import Tab
 from ports.models import Change, Follow, Port
 from ports.times import Clock, place
+
+_KNOWN = Prepared(lambda locode: counts.with_open(at_hand(Port.objects.filter(locode=locode))))
 
 PAGE = 50
 LONGEST = 160
@@ -48,10 +51,10 @@ def tab(request: HttpRequest, locode: str, tab: str) -> HttpResponse:
 
 def known(locode: str) -> Port:
     """The port, with what its pages say of it; 404 where there is none."""
-    found = counts.with_open(at_hand(Port.objects.all())).filter(locode=locode.upper()).first()
-    if found is None:
+    found = _KNOWN(locode.upper())
+    if not found:
         raise Http404
-    return found
+    return found[0]
 
 
 class Page:
@@ -74,7 +77,7 @@ class Page:
 
     @property
     def totals(self) -> dict[Tab, int]:
-        """How many each list has that is counted; none before the first load is whole."""
+        """How many each list has that is counted, as far as ``counts`` does; none before the first load is whole."""
         there: Any = self.port
         return {Tab.IN_PORT: there.in_port, Tab.EXPECTED: there.expected} if self.port.loaded_at else {}
 
@@ -119,12 +122,13 @@ class Page:
             **self.shown,
         }
 
-    def _tabs(self) -> Iterator[tuple[Tab, str, int | None]]:
+    def _tabs(self) -> Iterator[tuple[Tab, str, str]]:
         times = self.values.get("times")
         query = f"?{urlencode({'times': times})}" if times else ""
         for tab in Tab:
             address = reverse("ports:port_tab", args=[self.port.locode, tab])
-            yield tab, f"{address}{query}", self.totals.get(tab)
+            total = self.totals.get(tab)
+            yield tab, f"{address}{query}", counts.words(total) if total is not None else ""
 
     def _own_zone(self) -> str:
         """To which static/live.js adds the name of the reader's zone."""
@@ -203,7 +207,7 @@ def _found(page: Page, some: int, number: int) -> str:
         return {0: "No ship", 1: "1 ship"}.get(some, f"{some} ships")
     if not some:
         return "No more ships"
-    return f"Ships {first} to {last}" + (f" of {total}" if total else ", and more" if some > PAGE else "")
+    return f"Ships {first} to {last}" + (f" of {counts.words(total)}" if total else ", and more" if some > PAGE else "")
 
 
 def _changes(page: Page) -> None:

@@ -14,6 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from ports import example, watch
+from ports.counts import MOST_COUNTED
 from ports.ledger import Tally
 from ports.models import Change, Feed, Follow, Port, PortCall, Refresh, Vessel
 from ports.snapshot import OPEN, BerthKind, Status, StayReport
@@ -354,6 +355,22 @@ def test_the_example_is_removed_with_one_click_and_nothing_else_is(as_owner: Cli
     assert not Port.objects.filter(locode="XXHKG").exists()
     assert said(as_owner.post("/ports/XXAAA/remove/", follow=True)) == ["Alpha is no example: turn it off instead."]
     assert PortCall.objects.filter(port__locode="XXAAA").exists()
+
+
+def test_of_very_many_ships_it_says_no_more_than_that(as_viewer: Client, alpha: Port) -> None:
+    def due(number: int) -> PortCall:
+        return PortCall(
+            port=alpha, vessel=vessel, status=Status.EXPECTED, eta=hour(50), first_seen_at=hour(30), digest=0
+        )
+
+    vessel = Vessel.objects.get(name="SOON")
+    PortCall.objects.bulk_create(map(due, range(2, MOST_COUNTED)))
+    shown = text(look(as_viewer, "expected"))
+    assert "Ships 1 to 50 of 10000" in shown
+    PortCall.objects.bulk_create([due(0), due(1)])
+    shown = text(look(as_viewer, "expected"))
+    assert "Ships 1 to 50 of over 10,000" in shown
+    assert "Expected over 10,000" in shown
 
 
 # --- all ports, all refreshes -------------------------------------------------------------------------------
