@@ -4,6 +4,9 @@ import time
 
 from playwright.sync_api import Locator, Page
 
+TOLD_WITHIN = 3_000
+"""Milliseconds: a page without a stream asks every 4 s, so that what shows sooner was told."""
+
 
 def card(page: Page, name: str) -> Locator:
     return page.get_by_role("listitem").filter(has=page.get_by_role("link", name=name, exact=True))

@@ -6,17 +6,15 @@ import subprocess
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.cards import card, switch
+from tests.browser.cards import TOLD_WITHIN, card, switch
 from tests.browser.conftest import OpenWindow, Watch
 from tests.browser.served import Served
 from tests.site import sign_in
 
 pytestmark = pytest.mark.xdist_group("browser-live")
 
-A_SECOND = 1_000
 STALE_WITHIN = 4_000
 ASKED_WITHIN = 6_000
-"""A page without a stream asks every 4 s."""
 
 UNREACHABLE = r"net::ERR_(CONNECTION_|INCOMPLETE_CHUNKED|EMPTY_RESPONSE)"
 
@@ -39,7 +37,7 @@ def controller(house: Served) -> subprocess.Popen[bytes]:
     return next(one for one in house.site.processes if "run_relays" in one.args and one.poll() is None)
 
 
-def expect_lost(page: Page, within: int = A_SECOND) -> None:
+def expect_lost(page: Page, within: int = TOLD_WITHIN) -> None:
     expect(page.get_by_role("alert")).to_contain_text("The connection to the site is lost", timeout=within)
     assert page.locator("#live").evaluate("e => getComputedStyle(e).filter") == "grayscale(1)"
 
@@ -100,7 +98,7 @@ def test_a_dead_web_server_is_said_and_its_return_shows_what_changed_meanwhile(
     expect_connected(account)
     expect(card(page, "Porch lamp")).to_contain_text("Off since")
     switch(page, "Porch lamp").click()
-    expect(switch(page, "Porch lamp")).to_be_checked(timeout=A_SECOND)
+    expect(switch(page, "Porch lamp")).to_be_checked(timeout=TOLD_WITHIN)
 
 
 def test_a_web_server_that_hangs_is_lost_too(house: Served, window: OpenWindow, watch: Watch) -> None:
@@ -152,7 +150,7 @@ def test_a_page_without_streams_asks_every_few_seconds(house: Served, window: Op
         expect(card(page, "Porch lamp")).to_contain_text(words, timeout=ASKED_WITHIN)
     expect_connected(page)
     switch(page, "Porch lamp").click()
-    expect(switch(page, "Porch lamp")).not_to_be_checked(timeout=A_SECOND)
+    expect(switch(page, "Porch lamp")).not_to_be_checked(timeout=TOLD_WITHIN)
 
 
 def test_a_page_that_shows_the_past_is_put_right_when_it_connects(house: Served, window: OpenWindow) -> None:
@@ -167,5 +165,5 @@ def test_a_page_that_shows_the_past_is_put_right_when_it_connects(house: Served,
     page = window(house, "/account/")
     page.route("**/", yesterdays_page, times=1)
     page.goto("/")
-    expect(card(page, "Porch lamp")).to_contain_text("On since", timeout=A_SECOND)
-    expect(switch(page, "Porch lamp")).to_be_checked(timeout=A_SECOND)
+    expect(card(page, "Porch lamp")).to_contain_text("On since", timeout=TOLD_WITHIN)
+    expect(switch(page, "Porch lamp")).to_be_checked(timeout=TOLD_WITHIN)

@@ -1,18 +1,18 @@
 """What a person does, and what everybody sees of it."""
 
 import re
+import statistics
+import time
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.cards import card, switch, wait_until
+from tests.browser.cards import TOLD_WITHIN, card, switch, wait_until
 from tests.browser.conftest import OpenWindow
 from tests.browser.served import Served
 from tests.site import wait_for
 
 pytestmark = pytest.mark.xdist_group("browser-live")
-
-A_SECOND = 1_000
 
 HOUSE = """
 simulated("Cellar", ons_per_second=10)
@@ -59,14 +59,16 @@ def _all_off(house: Served) -> None:
 def test_a_switch_is_seen_in_another_window_within_a_second(house: Served, window: OpenWindow) -> None:
     one, other = window(house), window(house, who="viola")
     expect(card(other, "Porch lamp")).to_contain_text("Off")
-    switch(one, "Porch lamp").click()
-    expect(card(other, "Porch lamp")).to_contain_text("On since", timeout=A_SECOND)
-    expect(switch(one, "Porch lamp")).to_be_checked(timeout=A_SECOND)
-    expect(one.get_by_text("1 on")).to_be_visible()
-    assert house.site.levels("GPIO17")[-1] == 0
-    switch(one, "Porch lamp").click()
-    expect(card(other, "Porch lamp")).to_contain_text("Off since", timeout=A_SECOND)
-    expect(switch(one, "Porch lamp")).not_to_be_checked(timeout=A_SECOND)
+    took = []
+    for words, counted, level in 3 * [("On since", "1 on", 0), ("Off since", "0 on", 1)]:
+        begun = time.monotonic()
+        switch(one, "Porch lamp").click()
+        expect(card(other, "Porch lamp")).to_contain_text(words, timeout=TOLD_WITHIN)
+        took.append(time.monotonic() - begun)
+        expect(card(one, "Porch lamp")).to_contain_text(words, timeout=TOLD_WITHIN)
+        expect(one.get_by_text(counted)).to_be_visible()
+        assert house.site.levels("GPIO17")[-1] == level
+    assert statistics.median(took) < 1, "the machine may be busy once, not always"
 
 
 def test_who_may_only_look_has_nothing_to_press(house: Served, window: OpenWindow) -> None:
@@ -153,10 +155,10 @@ def test_a_lock_takes_the_switch_away_and_says_why_and_by_whom(house: Served, wi
     expect(switch(page, "Attic fan")).to_be_enabled()
     house.ask("/relays/attic-fan/lock", reason="Being repaired, ask Anna.")
     fan = card(page, "Attic fan")
-    expect(fan).to_contain_text("Locked: Being repaired, ask Anna. · by bench", timeout=A_SECOND)
+    expect(fan).to_contain_text("Locked: Being repaired, ask Anna. · by bench", timeout=TOLD_WITHIN)
     expect(switch(page, "Attic fan")).to_have_count(0)
     house.ask("/relays/attic-fan/unlock")
-    expect(switch(page, "Attic fan")).to_be_enabled(timeout=A_SECOND)
+    expect(switch(page, "Attic fan")).to_be_enabled(timeout=TOLD_WITHIN)
 
 
 def test_who_presses_what_was_locked_meanwhile_is_told(house: Served, window: OpenWindow) -> None:
@@ -212,7 +214,7 @@ def test_stop_everything_takes_one_step_and_its_reset_two(house: Served, window:
     page, other = window(house), window(house, who="sam")
     page.get_by_role("button", name="Stop everything").click()
     for seen in (page, other):
-        expect(seen.get_by_text("Everything is stopped.", exact=True)).to_be_visible(timeout=A_SECOND)
+        expect(seen.get_by_text("Everything is stopped.", exact=True)).to_be_visible(timeout=TOLD_WITHIN)
         expect(card(seen, "Porch lamp")).to_contain_text("Off since")
         expect(seen.get_by_role("switch")).to_have_count(0)
     wait_for(lambda: house.site.levels("GPIO17")[-1] == house.site.levels("GPIO19")[-1] == 1)
@@ -222,7 +224,7 @@ def test_stop_everything_takes_one_step_and_its_reset_two(house: Served, window:
     expect(page.get_by_text("Everything is stopped.", exact=True)).to_be_visible()
     other.get_by_role("button", name="Reset the stop").click()
     expect(other.get_by_text("The stop is reset.")).to_be_visible()
-    expect(page.get_by_text("Everything is stopped.", exact=True)).to_have_count(0, timeout=A_SECOND)
+    expect(page.get_by_text("Everything is stopped.", exact=True)).to_have_count(0, timeout=TOLD_WITHIN)
     expect(switch(page, "Porch lamp")).not_to_be_checked()
     switch(page, "Porch lamp").click()
     expect(switch(page, "Porch lamp")).to_be_checked()

@@ -3,13 +3,12 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.cards import card, switch
+from tests.browser.cards import TOLD_WITHIN, card, switch
 from tests.browser.conftest import OpenWindow
 from tests.browser.served import Served
 
 pytestmark = pytest.mark.xdist_group("browser-live")
 
-A_SECOND = 1_000
 ASKED_WITHIN = 6_000
 TABS = 10
 
@@ -45,7 +44,7 @@ def test_ten_tabs_at_once_all_load_switch_and_learn(house: Served, window: OpenW
     for number, tab in enumerate(tabs):
         name = f"Lamp {number}"
         switch(tab, name).click()
-        expect(switch(tab, name)).to_be_checked(timeout=2 * A_SECOND)
+        expect(switch(tab, name)).to_be_checked(timeout=TOLD_WITHIN)
     for number in range(TABS):
         expect(switch(tabs[-1 - number], f"Lamp {number}")).to_be_checked(timeout=ASKED_WITHIN)
     switch(tabs[-1], "Porch lamp").click()
@@ -53,7 +52,7 @@ def test_ten_tabs_at_once_all_load_switch_and_learn(house: Served, window: OpenW
         expect(card(tab, "Porch lamp")).to_contain_text("On since", timeout=ASKED_WITHIN)
     for tab in tabs[:3]:
         tab.reload()
-        expect(card(tab, "Porch lamp")).to_contain_text("On since", timeout=2 * A_SECOND)
+        expect(card(tab, "Porch lamp")).to_contain_text("On since", timeout=TOLD_WITHIN)
     house.switch("porch-lamp", "off")
 
 
@@ -67,7 +66,7 @@ def test_a_session_has_four_streams_and_a_fifth_page_asks(house: Served, window:
         answers.append(said.value.status)
     assert answers == [200, 200, 200, 200, 204]
     house.switch("porch-lamp", "on")
-    expect(card(tabs[0], "Porch lamp")).to_contain_text("On since", timeout=A_SECOND)
+    expect(card(tabs[0], "Porch lamp")).to_contain_text("On since", timeout=TOLD_WITHIN)
     expect(card(tabs[4], "Porch lamp")).to_contain_text("On since", timeout=ASKED_WITHIN)
     house.switch("porch-lamp", "off")
 
@@ -86,11 +85,11 @@ def test_a_hidden_tab_leaves_its_stream_to_others_and_shows_the_truth_when_it_is
         if tab is not tabs[-1]:
             show(tab, False)
     switch(tabs[-1], "Porch lamp").click()
-    expect(card(tabs[-1], "Porch lamp")).to_contain_text("On since", timeout=A_SECOND)
+    expect(card(tabs[-1], "Porch lamp")).to_contain_text("On since", timeout=TOLD_WITHIN)
     tabs[0].wait_for_timeout(500)
     expect(card(tabs[0], "Porch lamp")).to_contain_text("Off")
     show(tabs[-1], False)
     show(tabs[0], True)
-    expect(card(tabs[0], "Porch lamp")).to_contain_text("On since", timeout=A_SECOND)
+    expect(card(tabs[0], "Porch lamp")).to_contain_text("On since", timeout=TOLD_WITHIN)
     house.switch("porch-lamp", "off")
-    expect(card(tabs[0], "Porch lamp")).to_contain_text("Off since", timeout=A_SECOND)
+    expect(card(tabs[0], "Porch lamp")).to_contain_text("Off since", timeout=TOLD_WITHIN)
