@@ -185,6 +185,6 @@ def test_a_stop_does_not_wait_for_streams(site: Site, web: tuple["Popen[bytes]",
     begun = time.monotonic()
     process.send_signal(signal.SIGTERM)
     wait_for(lambda: process.poll() is not None, 10)
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < 3.0, "uvicorn's own patience with them"
     for lines in told:
         list(lines)  # each comes to its proper end, which would be an error of requests' otherwise

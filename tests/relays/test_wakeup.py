@@ -38,7 +38,7 @@ class House:
 
         return look
 
-    def wait(self, command: int, seconds: float = 2.0) -> tuple[int | None, float]:
+    def wait(self, command: int, seconds: float = 30.0) -> tuple[int | None, float]:
         """What came of waiting for ``command``, and how long that took."""
         begun = time.monotonic()
         found = self.ear.wait(command, self.files, seconds, self.look(command))
@@ -66,39 +66,46 @@ def house(tmp_path: Path) -> Iterator[House]:
     made.mailbox.socket.close()
 
 
+@pytest.fixture
+def only_told(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Nobody looks unless told; so many seconds would pass before one did."""
+    monkeypatch.setattr(wakeup, "LOOK_EVERY", 10.0)
+    return wakeup.LOOK_EVERY
+
+
 def later(do: Callable[[], None], seconds: float = 0.1) -> threading.Timer:
     timer = threading.Timer(seconds, do)
     timer.start()
     return timer
 
 
-def test_who_waits_is_told_at_once_and_looks_no_more_than_needed(house: House) -> None:
+def test_who_waits_is_told_at_once_and_looks_no_more_than_needed(house: House, only_told: float) -> None:
     later(lambda: house.settle(7))
     found, took = house.wait(7)
     assert found == 7
-    assert 0.1 <= took < 0.1 + wakeup.LOOK_EVERY
+    assert 0.1 <= took < only_told
     assert house.looks == 1
 
 
-def test_each_is_told_of_its_own_command_only(house: House) -> None:
+def test_each_is_told_of_its_own_command_only(house: House, only_told: float) -> None:
     later(lambda: house.settle(8, 9))
     assert house.wait(7, 0.2)[0] is None
     assert house.looks <= 1, "once at the end, perhaps; not for the others"
 
 
-def test_what_was_recorded_before_one_waits_is_not_missed(house: House) -> None:
+def test_what_was_recorded_before_one_waits_is_not_missed(house: House, only_told: float) -> None:
     house.settle(7)
-    time.sleep(0.05)
+    wait_for(lambda: 7 in house.ear._recorded)
     found, took = house.wait(7)
     assert found == 7
-    assert took < wakeup.LOOK_EVERY
+    assert took < only_told
 
 
 def test_a_datagram_that_is_lost_costs_one_look(house: House) -> None:
     later(lambda: house.settled.add(7))  # and nobody tells
     found, took = house.wait(7)
     assert found == 7
-    assert took < 0.1 + 2 * wakeup.LOOK_EVERY
+    assert house.looks <= 1 + took // wakeup.LOOK_EVERY
 
 
 def test_a_controller_that_starts_anew_is_asked_again(house: House) -> None:
@@ -123,26 +130,26 @@ def test_without_a_controller_one_looks_now_and_then(tmp_path: Path) -> None:
     house.files.socket.unlink()
     found, took = house.wait(7, 0.6)
     assert found is None
-    assert 0.6 <= took < 0.9
-    assert 2 <= house.looks <= 4
+    assert took >= 0.6
+    assert 2 <= house.looks <= 2 + took // wakeup.LOOK_EVERY
 
 
-def test_many_wait_and_each_is_told(house: House) -> None:
+def test_many_wait_and_each_is_told(house: House, only_told: float) -> None:
     with ThreadPoolExecutor(wakeup.WAITERS) as people:
         told = [people.submit(house.wait, number) for number in range(1, wakeup.WAITERS + 1)]
         later(lambda: house.settle(*range(1, wakeup.WAITERS + 1)))
         found = [future.result() for future in told]
     assert [command for command, _ in found] == list(range(1, wakeup.WAITERS + 1))
-    assert max(took for _, took in found) < 0.1 + wakeup.LOOK_EVERY
+    assert max(took for _, took in found) < only_told
 
 
 def test_one_more_than_may_wait_does_not(house: House) -> None:
     with ThreadPoolExecutor(wakeup.WAITERS) as people:
-        waiting = [people.submit(house.wait, number, 0.5) for number in range(1, wakeup.WAITERS + 1)]
+        waiting = [people.submit(house.wait, number) for number in range(1, wakeup.WAITERS + 1)]
         wait_for(lambda: len(house.ear._waiting) == wakeup.WAITERS)
-        assert house.wait(99)[1] < 0.1
-        for future in waiting:
-            future.result()
+        assert house.wait(99)[0] is None
+        assert not any(future.done() for future in waiting), "it did not wait for one of their places"
+        house.settle(*range(1, wakeup.WAITERS + 1))
     later(lambda: house.settle(99))
     assert house.wait(99)[0] == 99, "there is room again"
 
@@ -217,7 +224,7 @@ def test_nobody_hangs_with_a_controller_that_hangs(house: House) -> None:
         wakeup.wake(house.files)
     found, took = house.wait(7, 0.5)
     assert found is None
-    assert took < 1.0
+    assert took < 5.0
     assert not wakeup.wake(house.files)
 
 
