@@ -17,11 +17,12 @@ from django.utils import timezone
 
 from iotsite import database
 from iotsite.prepared import Prepared
+from iotsite.rows import QuickRows
 
 logger = logging.getLogger(__name__)
 
 
-class User(AbstractUser):
+class User(QuickRows, AbstractUser):
     """Somebody who may sign in. Our own from the first migration, so that it can grow."""
 
 
@@ -40,7 +41,7 @@ class TokenQuerySet(models.QuerySet["Token"]):
         return found if found and found.user.is_active and not found.is_expired else None
 
 
-class Token(models.Model):
+class Token(QuickRows, models.Model):
     """What a program shows instead of a password. The text is known to who was given it; here is its hash."""
 
     class Scope(models.TextChoices):

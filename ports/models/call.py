@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q, Value
 from django.db.models.functions import Coalesce
 
+from iotsite.rows import QuickRows
 from ports.models.feed import Refresh
 from ports.models.port import Berth, Port
 from ports.models.vessel import Vessel
@@ -36,7 +37,7 @@ class PortCallQuerySet(models.QuerySet["PortCall"]):
         return self.select_related("vessel", "berth", "port")
 
 
-class PortCall(models.Model):
+class PortCall(QuickRows, models.Model):
     """One visit of one vessel to one port. Its foreign keys have no index where another one begins with them."""
 
     port = models.ForeignKey(Port, on_delete=models.PROTECT, related_name="calls", db_index=False)
@@ -102,7 +103,7 @@ class PortCall(models.Model):
         return self.last_seen_at if self.status in OPEN else None
 
 
-class Stay(models.Model):
+class Stay(QuickRows, models.Model):
     """The time of one call at one berth or anchorage, had or planned."""
 
     call = models.ForeignKey(PortCall, on_delete=models.CASCADE, related_name="stays", db_index=False)
@@ -125,7 +126,7 @@ class Stay(models.Model):
         return f"{self.call} at {isolated(str(self.berth))}"
 
 
-class Change(models.Model):
+class Change(QuickRows, models.Model):
     """One field of a call that moved, as a refresh saw it. Never updated."""
 
     class Field(models.TextChoices):

@@ -5,6 +5,7 @@ from django.db.models import Expression, Func, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
+from iotsite.rows import QuickRows
 from ports.sources import Source, registry
 from ports.sources.text import clean
 
@@ -13,7 +14,7 @@ MOST_WORDS, LONGEST_WORD = 20, 40
 """Of what a refresh did not understand, so much is shown."""
 
 
-class Feed(models.Model):
+class Feed(QuickRows, models.Model):
     """What is fetched in one go, for one port or several.
 
     A refresh that finds nothing new writes nothing here: when it was asked last stands in its refreshes.
@@ -87,7 +88,7 @@ class RefreshQuerySet(models.QuerySet["Refresh"]):
         return self.filter(is_replay=False)
 
 
-class Refresh(models.Model):
+class Refresh(QuickRows, models.Model):
     """One try at a Feed, and what became of it."""
 
     class Outcome(models.TextChoices):

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q, Value
 from django.utils import timezone
 
+from iotsite.rows import QuickRows
 from ports.models.feed import Feed
 from ports.snapshot import BerthKind
 
@@ -15,7 +16,7 @@ class PortQuerySet(models.QuerySet["Port"]):
         return self.filter(Q(is_enabled=True) | Q(is_example=True))
 
 
-class Port(models.Model):
+class Port(QuickRows, models.Model):
     """A port this site can tell of. None is asked for until somebody turns it on."""
 
     locode = models.CharField("UN/LOCODE", max_length=5)
@@ -76,7 +77,7 @@ class Port(models.Model):
         return told.order_by("-started_at", "-id").values_list("as_of", flat=True).first()
 
 
-class Berth(models.Model):
+class Berth(QuickRows, models.Model):
     """A place in a port where ships lie, at the quay or at anchor, or take their pilot."""
 
     port = models.ForeignKey(Port, on_delete=models.CASCADE, related_name="berths")
@@ -94,7 +95,7 @@ class Berth(models.Model):
         return self.name
 
 
-class BerthName(models.Model):
+class BerthName(QuickRows, models.Model):
     """A name of a berth that had several, and since when."""
 
     berth = models.ForeignKey(Berth, on_delete=models.CASCADE, related_name="names")

@@ -8,6 +8,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from iotsite.rows import QuickRows
+
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def find(self, secret: str) -> "Subscription | None":
@@ -24,7 +26,7 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.update_or_create(user=user, defaults=made)[0]
 
 
-class Subscription(models.Model):
+class Subscription(QuickRows, models.Model):
     """What lets somebody's calendar and feed reader in, which can show no password: a secret in their address.
 
     The secret itself lies nowhere: it follows from the nonce and SECRET_KEY, so that a copy of the database opens

@@ -8,6 +8,7 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from iotsite.rows import QuickRows
 from ports.identity import is_imo
 from ports.snapshot import VesselType
 from ports.sources.text import isolated
@@ -17,7 +18,7 @@ CORRECTABLE = ("name", *NUMBERS, "flag", "type")
 """What a person may put right."""
 
 
-class Vessel(models.Model):
+class Vessel(QuickRows, models.Model):
     """A ship, whichever ports and sources tell of her."""
 
     name = models.CharField(max_length=120)
@@ -111,7 +112,7 @@ class Vessel(models.Model):
             Follow.objects.filter(user_id=user.pk, vessel=self).delete()
 
 
-class Identifier(models.Model):
+class Identifier(QuickRows, models.Model):
     """What a vessel is recognised by beside what stands in her row: numbers and call signs that she had, those of a
     vessel that was merged into her or that a person put right, and, where a source tells no more, her name.
     """
@@ -135,7 +136,7 @@ class Identifier(models.Model):
         return f"{self.get_kind_display()} {isolated(self.value)}"
 
 
-class VesselName(models.Model):
+class VesselName(QuickRows, models.Model):
     """A name of a vessel that had several, and since when."""
 
     vessel = models.ForeignKey(Vessel, on_delete=models.CASCADE, related_name="names")
@@ -156,7 +157,7 @@ class FollowQuerySet(models.QuerySet["Follow"]):
         return self.filter(user_id=user.pk) if user.pk else self.none()
 
 
-class Follow(models.Model):
+class Follow(QuickRows, models.Model):
     """A star that somebody gave to a vessel."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="follows")

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
 from iotsite import database
+from iotsite.rows import QuickRows
 from relays import durations, wakeup
 from relays.models.event import Event
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from relays.models.relay import Relay
 
 
-class EditedModel(models.Model):
+class EditedModel(QuickRows, models.Model):
     """What a person may edit. Saves those fields only, so that an edit never writes over what is wanted or so."""
 
     EDITABLE: ClassVar[tuple[str, ...]] = ()

@@ -2,6 +2,8 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from iotsite.rows import QuickRows
+
 
 class EventQuerySet(models.QuerySet["Event"]):
     def unsettled(self) -> "EventQuerySet":
@@ -9,7 +11,7 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.filter(outcome=Event.Outcome.ACCEPTED, answers__isnull=True)
 
 
-class Event(models.Model):
+class Event(QuickRows, models.Model):
     """Something that happened to a relay or a board. Never updated: an outcome is an Event that names the first."""
 
     class Kind(models.TextChoices):

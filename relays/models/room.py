@@ -1,7 +1,9 @@
 from django.db import models
 
+from iotsite.rows import QuickRows
 
-class Room(models.Model):
+
+class Room(QuickRows, models.Model):
     """Where relays are shown together."""
 
     name = models.CharField(
