@@ -7,8 +7,8 @@ from functools import cache, cached_property
 from inspect import signature
 from typing import Any, Generic, TypeVar
 
-from django.db import connection
-from django.db.models import Field, Model, QuerySet
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import BooleanField, CharField, Field, ForeignKey, IntegerField, Model, QuerySet, TextField
 from django.db.models.query import get_related_populators
 
 M = TypeVar("M", bound=Model)
@@ -64,13 +64,13 @@ class _Query(Generic[M]):
     def rows(self, values: tuple[int | str, ...]) -> list[tuple[Any, ...]]:
         """As SQLite gives them."""
         params = [values[self.places[param]] if param in self.places else param for param in self.params]
-        with connection.cursor() as cursor:
+        with connections[self.db].cursor() as cursor:
             cursor.execute(self.sql, params)
             found: list[tuple[Any, ...]] = cursor.fetchall()
         return found
 
     def made(self, row: tuple[Any, ...]) -> M:
-        columns = list(row)
+        columns, connection = list(row), connections[self.db]
         for place, (converters, expression) in self.converters:
             for convert in converters:
                 columns[place] = convert(columns[place], expression, connection)
@@ -84,38 +84,55 @@ class _Query(Generic[M]):
 
 def insert(row: Model) -> None:
     """``row.save()`` for a new row, within a transaction; its number is known afterwards."""
-    sql, fields = _insertion(type(row))
+    sql, places = _insertion(type(row))
+    connection = connections[DEFAULT_DB_ALIAS]
     with connection.cursor() as cursor:
-        cursor.execute(sql, [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields])
+        cursor.execute(sql, _stored(row, places, connection))
         row.pk = cursor.lastrowid
     row._state.adding, row._state.db = False, connection.alias
 
 
 def update(row: Model, *names: str) -> None:
     """``row.save(update_fields=names)``, within a transaction."""
-    sql, fields = _update(type(row), names)
-    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
+    sql, places = _update(type(row), names)
+    connection = connections[DEFAULT_DB_ALIAS]
     with connection.cursor() as cursor:
-        cursor.execute(sql, [*values, row.pk])
+        cursor.execute(sql, [*_stored(row, places, connection), row.pk])
 
 
 Fields = list["Field[Any, Any]"]
 
+Places = list[tuple[str, Callable[[Any, Any], Any] | None]]
+"""Where in a row the value of each field stands, and what makes of it what the database keeps."""
+
+PLAIN = (BooleanField, CharField, ForeignKey, IntegerField, TextField)
+"""Whose values SQLite takes as they are."""
+
+
+def _stored(row: Model, places: Places, connection: Any) -> list[Any]:
+    """The values in these places as the database keeps them."""
+    values = vars(row)
+    return [prepare(values[name], connection) if prepare else values[name] for name, prepare in places]
+
+
+def _places(fields: Fields) -> Places:
+    return [(field.attname, None if isinstance(field, PLAIN) else field.get_db_prep_save) for field in fields]
+
 
 @cache
-def _insertion(model: type[Model]) -> tuple[str, Fields]:
+def _insertion(model: type[Model]) -> tuple[str, Places]:
     fields = [field for field in model._meta.concrete_fields if not field.primary_key]
     columns = ", ".join(map(column, fields))
     places = ", ".join(["%s"] * len(fields))
-    return f"INSERT INTO {quoted(model._meta.db_table)} ({columns}) VALUES ({places})", fields  # noqa: S608
+    return f"INSERT INTO {quoted(model._meta.db_table)} ({columns}) VALUES ({places})", _places(fields)  # noqa: S608
 
 
 @cache
-def _update(model: type[Model], names: tuple[str, ...]) -> tuple[str, Fields]:
+def _update(model: type[Model], names: tuple[str, ...]) -> tuple[str, Places]:
     fields: Fields = [model._meta.get_field(name) for name in names]  # type: ignore[misc]
     changes = ", ".join(f"{column(field)} = %s" for field in fields)
     key = column(model._meta.pk)
-    return f"UPDATE {quoted(model._meta.db_table)} SET {changes} WHERE {key} = %s", fields  # noqa: S608
+    return f"UPDATE {quoted(model._meta.db_table)} SET {changes} WHERE {key} = %s", _places(fields)  # noqa: S608
 
 
 def column(field: "Field[Any, Any]") -> str:
@@ -124,4 +141,4 @@ def column(field: "Field[Any, Any]") -> str:
 
 
 def quoted(name: str) -> str:
-    return connection.ops.quote_name(name)
+    return connections[DEFAULT_DB_ALIAS].ops.quote_name(name)
