@@ -14,8 +14,9 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,7 +42,12 @@ _users: int | None = None
 
 
 def path() -> Path:
-    return Path(settings.DATA_DIR) / "db.sqlite3"
+    return _file_in(settings.DATA_DIR)
+
+
+@cache
+def _file_in(data_dir: Path) -> Path:
+    return Path(data_dir) / "db.sqlite3"
 
 
 def log_path() -> Path:
@@ -145,12 +151,14 @@ class _Write:
     is_done: bool = False
 
     def carry_out(self, *, is_alone: bool) -> None:
-        """Do it, whole or not at all."""
+        """Do it, whole or not at all; ``is_alone`` in its transaction, it needs no savepoint for that."""
         try:
-            with transaction.atomic(savepoint=not is_alone):
+            with nullcontext() if is_alone else transaction.atomic():
                 self.result = self.work()
         except Exception as error:  # it is raised where it belongs
             self.error = error
+            if is_alone:
+                transaction.set_rollback(True)
 
 
 _waiting: deque[_Write] = deque()

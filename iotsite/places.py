@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import stat
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +106,14 @@ def names_of(machine: str) -> list[str]:
 
 def write_whole(path: Path, content: dict[str, Any]) -> None:
     """Replace a small file in one step: whoever reads it, even after a kill, sees the old or the new."""
-    draft = path.with_name(f".{path.name}-{os.getpid()}")
+    draft = _draft(path, os.getpid())
     draft.write_text(json.dumps(content))
-    draft.replace(path)
+    os.replace(draft, path)  # noqa: PTH105  # Path's makes a path of the answer, which takes longer than all else
+
+
+@cache
+def _draft(path: Path, pid: int) -> Path:
+    return path.with_name(f".{path.name}-{pid}")
 
 
 def read_whole(path: Path) -> dict[str, Any] | None:
