@@ -8,6 +8,7 @@ import logging
 import os
 import select
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,7 +16,7 @@ from dataclasses import replace
 from django.db import DatabaseError, connection
 
 from iotsite import __version__, database, places
-from iotsite.prepared import Kept, Prepared
+from iotsite.prepared import Kept
 from relays import clock, plan, recorder, runfiles, supervision
 from relays.boards import BoardError, Driver
 from relays.clock import Now
@@ -29,10 +30,12 @@ log = logging.getLogger(__name__)
 LOOK_EVERY = 1.0
 MOST_PASSES = 8
 DRAIN_WITHIN = 5.0
+HEAD_START = 0.005
+"""Seconds that the recorder has for itself after lines were moved: somebody waits to be told."""
 SWEEP_PAUSES = (0.0, 0.005, 0.02, 0.1)
 
 
-_BOARD = Prepared(lambda board: Board.objects.filter(pk=board))
+_BOARD = Kept(lambda board: Board.objects.filter(pk=board))
 _ENABLED = Kept(
     lambda board: Relay.objects.filter(board=board, is_enabled=True).select_related("interlock").order_by("pk")
 )
@@ -123,10 +126,9 @@ class Controller:
         if self.problem:
             return False
         try:
-            with connection.cursor() as cursor:
-                cursor.execute("PRAGMA data_version")
-                version: int = cursor.fetchone()[0]
-        except DatabaseError:
+            connection.ensure_connection()
+            [version] = connection.connection.execute("PRAGMA data_version").fetchone()
+        except (DatabaseError, sqlite3.Error):
             return True  # reading the rows says what is wrong
         was, self.seen_version = self.seen_version, version
         return bool(was != version)
@@ -238,7 +240,8 @@ class Controller:
             if not todo.writes:
                 self._tell_of_latch()
                 return todo.look_again
-            self._remember()  # after telling: somebody waits for that
+            self.recorder.drain(HEAD_START)
+            self._remember()
         return self.now().boot + BACKOFF[0]
 
     def _change(self, change: plan.Change, now: Now) -> recorder.Changed:
@@ -355,6 +358,10 @@ class Controller:
 
     def _news(self) -> Iterator[recorder.Found]:
         for line in self.lines.values():
+            facts = (line.row.command, line.row.wanted, line.change, line.step, line.is_claimed, line.level, line.fault)
+            if facts == line.looked_at:
+                continue
+            line.looked_at = facts
             key = line.key
             outcome = "" if line.settled == key else self._outcome(line)
             news = (key, line.level, line.fault, outcome)

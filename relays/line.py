@@ -29,12 +29,14 @@ class Line:
     """Our own newest change of wanted, while the rows do not show it yet."""
     step: int = 0
     """How many changes we made on top of the command in the rows."""
+    looked_at: tuple[Any, ...] = ()
+    """Of what it was last looked for news."""
     told: tuple[Any, ...] = ()
     """What was last handed to the recorder."""
     settled: Key | None = None
     """The command whose outcome was handed to the recorder."""
-    _seen: tuple[Relay, dict[str, Any], plan.RelayState] | None = None
-    """What the plan saw last, and of what it was made."""
+    _seen: tuple[Relay, tuple[Any, ...], plan.RelayState] | None = None
+    """Of what the state was made that the plan saw last, and that state."""
 
     @property
     def key(self) -> Key:
@@ -47,19 +49,24 @@ class Line:
 
     def as_state(self) -> plan.RelayState:
         """It as the plan sees it; made anew where something changed, which at each look is true of few lines."""
-        line = {
-            "start": self.start,
-            "is_claimed": self.is_claimed,
-            "held": left_at(self.memory, self.wanted),
-            "level": self.level,
-            "since": self.memory.since,
-            "asked_at": self.memory.asked_at,
-            "until": self.memory.until,
-            "is_faulty": self.failures > 0,
-            "retry_at": self.retry_at,
-        }
-        if self._seen is None or self._seen[0] is not self.row or self._seen[1] != line:
-            self._seen = (self.row, line, self.row.as_state(**line))
+        left = self.memory
+        facts = (
+            *(self.start, self.is_claimed, self.level, self.failures, self.retry_at, self.change),
+            *(left.level, left.moving_to, left.since, left.asked_at, left.until),
+        )
+        if self._seen is None or self._seen[0] is not self.row or self._seen[1] != facts:
+            state = self.row.as_state(
+                start=self.start,
+                is_claimed=self.is_claimed,
+                held=left_at(left, self.wanted),
+                level=self.level,
+                since=left.since,
+                asked_at=left.asked_at,
+                until=left.until,
+                is_faulty=self.failures > 0,
+                retry_at=self.retry_at,
+            )
+            self._seen = (self.row, facts, state)
         return self._seen[2]
 
     def follow(self, row: Relay, recorded: dict[Key, int]) -> None:

@@ -310,11 +310,11 @@ def _lapse(relay: RelayState) -> float | None:
 def _changes(state: BoardState, now: Now) -> Iterator[Change]:
     """What the controller itself decides to want, at most one relay of an interlock on."""
     found = {relay.id: _change(state, relay, now) for relay in state.relays}
-    taken: dict[int, RelayState] = {}
-    steady_first = sorted(state.relays, key=lambda relay: found[relay.id] is not None)
-    for relay in steady_first:
+    taken: dict[int | None, RelayState] = {}
+    rivals = [relay for relay in state.relays if relay.interlock is not None]
+    for relay in sorted(rivals, key=lambda relay: found[relay.id] is not None):  # the steady first
         change = found[relay.id]
-        if relay.interlock is None or not (change.on if change else relay.wanted):
+        if not (change.on if change else relay.wanted):
             continue
         if holder := taken.get(relay.interlock):
             why = f"only one of {holder.name} and {relay.name} may be on"

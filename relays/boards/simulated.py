@@ -66,15 +66,17 @@ class Simulated:
         _trim(files.lines)
 
     def claim(self, line: str, on: bool, *, active_low: bool) -> None:
-        if self._fault(line) == "busy":
+        fault = self._fault(line)
+        if fault == "busy":
             raise BoardError(f"{line} is in use by another program (simulated): stop it or choose another line.")
         self._active_low[line] = active_low
-        self._drive(line, on, "claim")
+        self._drive(line, on, "claim", fault)
 
     def write(self, line: str, on: bool) -> None:
-        if self._fault(line) == "failing":
+        fault = self._fault(line)
+        if fault == "failing":
             raise BoardError(f"{line} cannot be written (simulated): check the board.")
-        self._drive(line, on, "write")
+        self._drive(line, on, "write", fault)
 
     def read(self, line: str) -> bool:
         self._catch_up()
@@ -82,17 +84,16 @@ class Simulated:
 
     def release(self, line: str, *, hold: bool) -> None:
         if not hold and self.read(line):
-            self._drive(line, False, "write")
+            self._drive(line, False, "write", self._fault(line))
+        self._catch_up()
         append(self.files.lines, line, self._levels[line], "release")
         del self._active_low[line]
 
-    def _drive(self, line: str, on: bool, cause: str) -> None:
-        fault = self._fault(line)
+    def _drive(self, line: str, on: bool, cause: str, fault: str) -> None:
         if fault == "slow":
             time.sleep(SLOW)
         if fault != "stuck":
             append(self.files.lines, line, int(on is not self._active_low[line]), cause)
-        self._catch_up()
 
     def _fault(self, line: str) -> str:
         return str((read_whole(self.files.faults) or {}).get(line, ""))
