@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
 from accounts.models import Token, User
-from iotsite.api import REFUSALS, ApiError, Moment, moment_of, only_known_parameters, switching
+from iotsite.api import REFUSALS, ApiError, Moment, api, moment_of, only_known_parameters, switching
 from iotsite.bridge import STREAM
 from iotsite.prepared import Prepared
 from relays import door, plan, status
@@ -86,19 +86,19 @@ def _carry_out(request: HttpRequest, wish: plan.Request, body: Press) -> Any:
         event = door.ask(wish, by=_user(request), via=Event.Via.API, command_id=body.command_id or "")
     except RelayError as error:
         raise _no_such_relay(wish.relay) if error.code == "gone" else _refusal(error) from error
-    return _answer(event, door.wait_for(event, body.wait))
+    return _answer(request, event, door.wait_for(event, body.wait))
 
 
 def _refusal(error: RelayError) -> ApiError:
     return ApiError(STATUS_OF.get(error.code, 409), error.code, error.sentence)
 
 
-def _answer(event: Event, outcome: Outcome) -> Any:
+def _answer(request: HttpRequest, event: Event, outcome: Outcome) -> Any:
     """What became of a command, as an answer; the relay as it is now, with the number of this command."""
     now = status.of(outcome.relay)
     item = as_item(now) | {"command": event.pk}
     if outcome.word == Event.Outcome.APPLIED:
-        return Status(200, item)
+        return api.create_response(request, item, status=200)  # not checked against its schema: somebody waits
     if outcome.word == Event.Outcome.SUPERSEDED:
         raise ApiError(409, "superseded", f"{now.name}: {outcome.sentence}.", command=event.pk)
     if outcome.word == Event.Outcome.FAILED:
@@ -106,7 +106,7 @@ def _answer(event: Event, outcome: Outcome) -> Any:
     if not now.board.is_served:
         detail = f"The relay controller does not answer: {now.name} is switched once it is back."
         raise ApiError(503, "no_controller", detail, command=event.pk)
-    return Status(202, item)
+    return api.create_response(request, item, status=202)
 
 
 @router.post("/all-off", auth=switching, response={200: AllOffOut, 202: AllOffOut} | REFUSALS)
