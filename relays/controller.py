@@ -199,7 +199,7 @@ class Controller:
         if memory is None or (memory.line, memory.active_low) != (row.line, row.is_active_low):
             return Line(row, fresh)
         if not self.left.ended_well and not memory.level:
-            memory.since = now
+            memory.level, memory.since = None, now  # a kill may have hit it as it went on: it goes off at its claim
         start = plan.Start.POWER_UP if memory.is_over else plan.Start.RESUMED
         memory.is_over = False
         return Line(row, memory, start)
@@ -262,7 +262,7 @@ class Controller:
 
     def _carry_out_one(self, line: Line, write: plan.Write) -> None:
         name = line.memory.line
-        was = line.level if line.is_claimed else bool(line.memory.level)
+        was = line.level if line.is_claimed else line.memory.level
         try:
             if write.is_claim:
                 self.driver.claim(name, write.on, active_low=line.memory.active_low)

@@ -344,6 +344,36 @@ def test_dead_time_counts_from_the_start_after_a_crash(house: House, left: dict[
     assert house.levels("GPIO18") == [1, 0]
 
 
+def test_dead_time_counts_from_the_claim_that_switched_off(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill hit the lamp as it went on, it is no longer wanted, and the board takes its time to claim it."""
+    interlock = Interlock(name="Pair", board=house.board, dead_time=timedelta(seconds=5))
+    interlock.save_edited(by=None, via=VIA)
+    Relay.objects.update(interlock=interlock)
+    house.start()
+    house.look(10)
+    house.switch(house.lamp, True)
+    house.look(1)
+    house.crash()
+    house.switch(house.lamp, False)
+    left = json.loads(house.files.plan.read_text())
+    left["lines"][str(house.lamp.pk)] |= {"level": False, "moving_to": True, "since": 0.0}
+    house.files.plan.write_text(json.dumps(left))
+    claim = Simulated.claim
+
+    def slow(board: Simulated, line: str, on: bool, *, active_low: bool) -> None:
+        house.clock.turn(1)
+        claim(board, line, on, active_low=active_low)
+
+    monkeypatch.setattr(Simulated, "claim", slow)
+    house.start()
+    assert house.levels("GPIO17") == [1, 0, 1]
+    house.switch(house.fan, True)
+    house.look(3.5)  # the fan's own claim was a second after the lamp's
+    assert house.levels("GPIO18") == [1]
+    house.look(1)
+    assert house.levels("GPIO18") == [1, 0]
+
+
 def test_stop_by_the_latch_alone_is_carried_out_and_recorded(house: House) -> None:
     house.start()
     house.switch(house.lamp, True)
