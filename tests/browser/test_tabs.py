@@ -44,7 +44,8 @@ def test_ten_tabs_at_once_all_load_switch_and_learn(house: Served, window: OpenW
     for number, tab in enumerate(tabs):
         name = f"Lamp {number}"
         switch(tab, name).click()
-        expect(switch(tab, name)).to_be_checked(timeout=TOLD_WITHIN)
+        # Relays go on one after another, four a second, and most of these tabs have no stream that tells them.
+        expect(switch(tab, name)).to_be_checked(timeout=ASKED_WITHIN)
     for number in range(TABS):
         expect(switch(tabs[-1 - number], f"Lamp {number}")).to_be_checked(timeout=ASKED_WITHIN)
     switch(tabs[-1], "Porch lamp").click()
