@@ -320,14 +320,19 @@ def test_a_kill_between_two_writes_of_the_memory_leaves_the_line_as_wanted(house
     assert house.levels("GPIO17") == [1, 0]
 
 
-@pytest.mark.parametrize("left", [{}, {"level": True, "moving_to": False, "since": 0.0}], ids=["after", "within"])
-def test_dead_time_counts_from_the_start_after_a_crash(house: House, left: dict[str, object]) -> None:
-    """Also where the kill came when the line was off already, and the plan file did not say so yet."""
+def start_as_a_pair(house: House) -> None:
+    """Lamp and fan in an interlock with a dead time of 5 s, long after the last start."""
     interlock = Interlock(name="Pair", board=house.board, dead_time=timedelta(seconds=5))
     interlock.save_edited(by=None, via=VIA)
     Relay.objects.update(interlock=interlock)
     house.start()
     house.look(10)
+
+
+@pytest.mark.parametrize("left", [{}, {"level": True, "moving_to": False, "since": 0.0}], ids=["after", "within"])
+def test_dead_time_counts_from_the_start_after_a_crash(house: House, left: dict[str, object]) -> None:
+    """Also where the kill came when the line was off already, and the plan file did not say so yet."""
+    start_as_a_pair(house)
     house.switch(house.lamp, True)
     house.look(1)
     house.switch(house.lamp, False)
@@ -346,11 +351,7 @@ def test_dead_time_counts_from_the_start_after_a_crash(house: House, left: dict[
 
 def test_dead_time_counts_from_the_claim_that_switched_off(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kill hit the lamp as it went on, it is no longer wanted, and the board takes its time to claim it."""
-    interlock = Interlock(name="Pair", board=house.board, dead_time=timedelta(seconds=5))
-    interlock.save_edited(by=None, via=VIA)
-    Relay.objects.update(interlock=interlock)
-    house.start()
-    house.look(10)
+    start_as_a_pair(house)
     house.switch(house.lamp, True)
     house.look(1)
     house.crash()
