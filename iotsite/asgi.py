@@ -6,6 +6,7 @@ from django.conf import settings
 
 from iotsite.bridge import Bridge
 from iotsite.checkpoint import Checkpointer
+from iotsite.forwarded import Forwarded
 from iotsite.wsgi import application as site
 from relays.wakeup import WAITERS
 
@@ -13,5 +14,6 @@ THREADS = WAITERS + 16
 """However many requests wait for a controller, these are left to everybody else."""
 
 gc.freeze()  # what lives as long as the process need not be looked through for garbage
-application = Bridge(site, threads=THREADS, longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE, body_within=12.0)
+bridge = Bridge(site, threads=THREADS, longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE, body_within=12.0)
+application = Forwarded(bridge, settings.TRUSTED_PROXIES)
 Checkpointer(keeps_lock=False).start()

@@ -1,7 +1,8 @@
-"""The web server: python -m iotsite.serve [--host H] [--port N]. uvicorn, with two habits of our own.
+"""The web server: python -m iotsite.serve [--host H] [--port N]. uvicorn, with three habits of our own.
 
 It gives up on connections that do not say what they want, or do not take what they asked for (uvicorn keeps both for
-ever), and at its end it closes the streams first, rather than wait for pages that would stay open for days.
+ever), at its end it closes the streams first, rather than wait for pages that would stay open for days, and it tells
+systemd that it listens, and every second that its event loop goes round.
 """
 
 import argparse
@@ -12,7 +13,10 @@ from socket import socket
 from typing import Any
 
 import uvicorn
+from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from iotsite.notify import notify
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotsite.settings")
 
@@ -21,6 +25,8 @@ HEAD_WITHIN = 10.0
 LONGEST_HEAD = 64 * 1024
 READ_WITHIN = 20.0
 """Seconds within which something must be taken of what waits to be sent."""
+TICKS = 10
+"""Of uvicorn's, in a second."""
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -82,6 +88,16 @@ class PatientProtocol(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            notify("READY=1")
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS == 0:
+            notify("WATCHDOG=1")  # not uvicorn's callback_notify: that goes by the wall clock, which may be set back
+        return await super().on_tick(counter)
+
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         from iotsite import live
 
@@ -91,8 +107,9 @@ class Server(uvicorn.Server):
 
 def main() -> None:
     parser = argparse.ArgumentParser("iotsite.serve", description="Serve the site over HTTP.")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000)
+    host, port = settings.LISTEN
+    parser.add_argument("--host", default=host, help="an address in numbers (%(default)s: LISTEN in the settings)")
+    parser.add_argument("--port", type=int, default=port, help="(%(default)s: the same)")
     options = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # 1024 would be fewer than MOST_STREAMS
@@ -107,8 +124,7 @@ def main() -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
-        # Nobody stands in front of it here, so that a forwarded address would be a forged one.
-        proxy_headers=False,
+        proxy_headers=False,  # iotsite/forwarded.py reads them
         timeout_keep_alive=10,
         timeout_graceful_shutdown=3,
         backlog=1024,

@@ -7,7 +7,7 @@ from pathlib import Path
 import environ
 from csp.constants import NONE, SELF
 
-from iotsite import places
+from iotsite import network, places
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -18,7 +18,9 @@ env = environ.Env(
     RUN_DIR=(str, ""),
     ALLOWED_HOSTS=(list, []),
     CSRF_TRUSTED_ORIGINS=(list, []),
+    LISTEN=(str, "127.0.0.1:8000"),
     HTTPS=(bool, False),
+    TRUSTED_PROXIES=(list, []),
     PORTS_PUBLIC=(bool, False),
     TIME_ZONE=(str, places.this_machines_zone()),
     LOG_LEVEL=(str, "INFO"),
@@ -157,11 +159,16 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 # Not in the session: that would be written to the database when a page shows them.
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 
-# Behind a reverse proxy that speaks HTTPS and says so; without it plain HTTP, for a network at home.
+# Behind a reverse proxy that speaks HTTPS and says so (iotsite/forwarded.py asks only those that are trusted whether a
+# request came that way); without it plain HTTP, for a network at home.
 HTTPS: bool = env("HTTPS")
+try:
+    LISTEN = network.listening(env("LISTEN"))
+    TRUSTED_PROXIES = network.proxies(env("TRUSTED_PROXIES") or (["127.0.0.1", "::1"] if HTTPS else []))
+except network.NetworkError as error:
+    sys.exit(f"iotsite: {error}")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # asked on this machine, without the proxy
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^https/name$"]  # asked on this machine, without the proxy
 SECURE_HSTS_SECONDS = 30 * 24 * 3600 if HTTPS else 0
 # The other names of a domain, and what is built into browsers for years, are not for this site to decide.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"] if HTTPS else []

@@ -20,7 +20,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from iotsite import settings
+from iotsite import places, settings
 from iotsite.child import DEATHS, Child, say, spawn
 from iotsite.places import read_whole
 from relays.runfiles import BoardFiles
@@ -217,12 +217,18 @@ class Supervisor:
             return
         if self._is_ready():
             self.is_announced = True
-            for host in self.addresses or ["127.0.0.1"]:
-                say(f"Open http://{host}:{self.port}")
+            for address in self._ways_in():
+                say(f"Open {address}")
             say("Stop it with Ctrl-C.")
         elif time.monotonic() > self.patient_until:
             self.is_announced = True
             say(f"Not everything answers yet: http://127.0.0.1:{self.port}/readyz says why.")
+
+    def _ways_in(self) -> list[str]:
+        """The addresses to open; under HTTPS that of the reverse proxy, since the site itself speaks none."""
+        if settings.HTTPS:
+            return [f"https://{places.names_of(socket.gethostname())[-1]}"]
+        return [f"http://{host}:{self.port}" for host in self.addresses or ["127.0.0.1"]]
 
     def _is_ready(self) -> bool:
         lost = [controller for controller in self.controllers.values() if controller.is_given_up]

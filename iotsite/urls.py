@@ -3,7 +3,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, include, path
 from django.views.generic import RedirectView
 
-from iotsite import errors, health, live
+from iotsite import errors, health, https, live
 from iotsite.admin import change_password, sign_in
 from iotsite.api import api, call
 from ports.api import router as ports_router
@@ -27,6 +27,8 @@ urlpatterns = [
     path("admin/login/", sign_in),
     path("admin/password_change/", change_password),
     path("admin/", admin.site.urls),
+    path("https", https.page, name="https"),
+    path("https/name", https.name, name="https_name"),
     path("live", live.live, name="live"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

@@ -23,6 +23,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from iotsite import database, places
+from iotsite.notify import notify
 from ports.models import Feed, Refresh
 from ports.progress import running, tell, telling
 from ports.schedule import LONGEST_PAUSE, WISH_AFTER, Standing
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = 10.0
 """Seconds between two looks at the database where nobody wakes us: a port that was turned on otherwise."""
+ALIVE = "WATCHDOG=1"
+"""Said at each look, each file that is asked for and each step told: the longest between two is one file's time."""
 BUSY_FOR = 5.0
 """Seconds until a feed that another process works at is looked at again."""
 MOST_FAILURES = 10
@@ -123,7 +126,9 @@ class Watch:
     def run(self) -> None:
         """Go on until a signal ends the process: an exception that its handler raises."""
         log.info("watch=start pid=%s", os.getpid())
+        notify("READY=1")
         while True:
+            notify(ALIVE)
             self._sleep(self.look())
 
     def look(self) -> float:
@@ -184,7 +189,7 @@ class Watch:
         self.asked[feed.pk] = time.monotonic()
         rest = self.rests.setdefault(feed.pk, _Rest())
         try:
-            with telling(feed.pk):
+            with telling(feed.pk, lambda _: notify(ALIVE)):
                 tell("fetching")
                 result = refresh(feed, force=True, progress=partial(tell, "writing"))
         except RefreshError as error:

@@ -16,8 +16,9 @@ from dataclasses import replace
 from django.db import DatabaseError, connection
 
 from iotsite import __version__, database, places
+from iotsite.notify import notify
 from iotsite.prepared import Kept
-from relays import clock, plan, recorder, runfiles, supervision
+from relays import clock, plan, recorder, runfiles
 from relays.boards import BoardError, Driver
 from relays.clock import Now
 from relays.line import BACKOFF, Line, reads_back
@@ -83,7 +84,7 @@ class Controller:
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA busy_timeout = 50")  # a deadline does not wait for a locked database
         self.look()
-        supervision.notify("READY=1")
+        notify("READY=1")
 
     def run(self, ear: int) -> bool:
         """Serve until a signal asks for an end; ``ear`` is readable then. Says whether to come back, upgraded."""
@@ -323,7 +324,7 @@ class Controller:
     def _beat(self) -> None:
         said = {"board": self.board.name, "version": __version__, "problem": self.problem or self.recorder.problem}
         self._in_run_dir(lambda: self.files.beat(**said))
-        supervision.notify("WATCHDOG=1")
+        notify("WATCHDOG=1")
 
     def _in_run_dir(self, write: Callable[[], None]) -> None:
         """Write to RUN_DIR, and where it was swept away, even under our hands, lay it anew first.

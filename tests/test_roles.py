@@ -143,6 +143,7 @@ BODIES = {
 OPEN = {"account/sign-in/": "200 200", "admin/login/": "302 sign-in 405", "healthz": "200 200", "readyz": "200 200"}
 OPEN |= {
     f"ports/out/<str:secret>/{what}": "200 405"  # to everybody who knows the secret
+OPEN |= {"https": "200 405", "https/name": "404 405"}  # of a name that is not ours
     for what in ("<str:locode>/changes.atom", "<str:locode>/expected.ics", "followed.atom", "followed.ics")
 }
 """What a GET and a POST answer to everybody."""

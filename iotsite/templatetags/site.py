@@ -1,6 +1,8 @@
 from django import template
 from django.conf import settings
+from django.urls import reverse
 
+from iotsite import https
 from iotsite.parts import Parts, parts_of
 
 register = template.Library()
@@ -10,6 +12,15 @@ register = template.Library()
 def parts(context: template.Context) -> Parts:
     """What this site has: {% parts as site %}."""
     return parts_of(context.get("request"))
+
+
+@register.simple_tag(takes_context=True)
+def is_overheard(context: template.Context) -> bool:
+    """Whether who is signed in, or about to be, can be read along with: {% is_overheard as is_overheard %}."""
+    request = context.get("request")
+    if request is None or not https.is_exposed(request):
+        return False
+    return bool(context["user"].is_authenticated) or request.path == reverse(settings.LOGIN_URL)
 
 
 @register.simple_tag

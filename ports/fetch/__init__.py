@@ -17,6 +17,7 @@ import requests
 from ports.fetch.complaints import BROKEN, LATER, NEWER, FetchError, broken, host_of, look_at, refused
 from ports.fetch.connections import Watch, open_session
 from ports.fetch.limits import LIMITS, Limits
+from ports.progress import tell
 from ports.sources import Address
 from ports.sources.text import clean
 
@@ -94,6 +95,7 @@ class _Errand:
         )
 
     def ask(self, address: Address, known: Mapping[str, str]) -> None:
+        tell("fetching")
         host = host_of(address)
         self.answers.pop(address.file, None)
         try:

@@ -24,6 +24,7 @@ PAGES = {
     "not found": "/nowhere",
     "not allowed": "/relays/add/",
     "sign in": "/account/sign-in/",
+    "https": "/https",
     "api": "/api/docs",
 }
 SEEN_BY = {"not allowed": "viola", "sign in": ""}

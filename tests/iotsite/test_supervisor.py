@@ -302,6 +302,14 @@ def test_a_foreign_database_neither_starts_nor_ends_a_controller(site: Site, sta
     assert len(server.children) == 2
 
 
+def test_it_says_where_to_open_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under HTTPS that is where the reverse proxy is: a link to this port would lead to https and to nobody."""
+    plain = supervisor.Supervisor("0.0.0.0", 8001, ["192.168.1.20"])
+    assert plain._ways_in() == ["http://192.168.1.20:8001"]
+    monkeypatch.setattr(supervisor.settings, "HTTPS", True)
+    assert plain._ways_in() == [f"https://{socket.gethostname().split('.')[0]}.local"]
+
+
 def test_a_port_in_use_is_said_before_anything_is_made(site: Site) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

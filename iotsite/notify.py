@@ -3,6 +3,9 @@
 import os
 import socket
 
+PATIENCE = 1.0
+"""Seconds for a supervisor that does not empty its box: who tells it has relays or pages to see to."""
+
 
 def notify(message: str) -> None:
     """Send ``READY=1``, ``WATCHDOG=1`` and the like to the supervisor that started us, if there is one."""
@@ -12,6 +15,7 @@ def notify(message: str) -> None:
     if address.startswith("@"):
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        sender.settimeout(PATIENCE)
         try:
             sender.sendto(message.encode(), address)
         except OSError:
