@@ -2,6 +2,7 @@
 
 Whoever holds RUN_DIR/checkpoint.lock does it. A controller keeps the lock for its life; the web takes it
 only for the moment of one checkpoint, so that it steps in where no controller runs and steps back when one does.
+Who does it also takes away what is too old to be kept (see iotsite/pruning.py).
 """
 
 import fcntl
@@ -9,10 +10,17 @@ import logging
 import os
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from iotsite import database
+
+if TYPE_CHECKING:
+    from iotsite.pruning import Housekeeper
 
 log = logging.getLogger(__name__)
 
@@ -29,23 +37,36 @@ class Checkpointer(threading.Thread):
         self._lock: int | None = None
 
     def run(self) -> None:
-        wait = threading.Event()
-        while not wait.wait(LOOK_EVERY):
+        # Only now, since it needs the models: the web makes us before Django is set up.
+        from iotsite.pruning import Housekeeper
+
+        wait, pause, housekeeper = threading.Event(), LOOK_EVERY, Housekeeper()
+        while not wait.wait(pause):
+            pause = LOOK_EVERY
             try:
                 self.look()
                 database.remember()
-            except (OSError, sqlite3.Error) as error:
+                pause = self._prune(housekeeper)
+            except (OSError, sqlite3.Error, DatabaseError) as error:
                 log.warning("checkpoint failed: %s", error)
 
     def look(self) -> bool:
         """Checkpoint if it is worth it and ours to do; says whether it did."""
-        if not self._take_lock():
-            return False
-        try:
-            if database.wal_size() < WORTH_IT or database.problem():
+        with self._having_lock() as is_ours:
+            if not is_ours or database.wal_size() < WORTH_IT or database.problem():
                 return False
             checkpoint()
             return True
+
+    def _prune(self, housekeeper: "Housekeeper") -> float:
+        """Let a bite be taken, if that is ours to do; seconds until the next look."""
+        with self._having_lock() as is_ours:
+            return min(housekeeper.look(), LOOK_EVERY) if is_ours else LOOK_EVERY
+
+    @contextmanager
+    def _having_lock(self) -> Iterator[bool]:
+        try:
+            yield self._take_lock()
         finally:
             if not self.keeps_lock:
                 self._give_lock()

@@ -7,7 +7,7 @@ from pathlib import Path
 import environ
 from csp.constants import NONE, SELF
 
-from iotsite import network, places
+from iotsite import network, places, retention
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -22,6 +22,9 @@ env = environ.Env(
     HTTPS=(bool, False),
     TRUSTED_PROXIES=(list, []),
     PORTS_PUBLIC=(bool, False),
+    KEEP_EVENTS=(str, retention.DEFAULT),
+    KEEP_CHANGES=(str, retention.DEFAULT),
+    KEEP_REFRESHES=(str, retention.DEFAULT),
     TIME_ZONE=(str, places.this_machines_zone()),
     LOG_LEVEL=(str, "INFO"),
 )
@@ -125,6 +128,12 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # Whether ships can be read of without signing in; relays never can.
 PORTS_PUBLIC: bool = env("PORTS_PUBLIC")
+
+# Days that histories are kept; 0 is for ever.
+try:
+    KEEP_EVENTS, KEEP_CHANGES, KEEP_REFRESHES = (retention.days(name, env(name)) for name in retention.SETTINGS)
+except retention.RetentionError as error:
+    sys.exit(f"iotsite: {error}")
 
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False

@@ -123,10 +123,15 @@ def _changed(port: Port, which: dict[str, Any], since: datetime, cursor: int | N
 
 
 def _looked_up(port: Port, since: datetime) -> set[int] | None:
-    """The calls at ``port`` that have a Change ``since`` or left the list then, by their indexes; None for too many."""
+    """The calls at ``port`` that have a Change ``since`` or left the list then, by their indexes.
+
+    None for too many, and where the answer before is not known any more.
+    """
     # A call that left stands with the moment of the answer before, where it was seen last.
     answers = port.feed.refreshes.good().filter(as_of__lt=since)
-    unseen = answers.aggregate(last=Max("as_of"))["last"] or since
+    unseen = answers.aggregate(last=Max("as_of"))["last"]
+    if unseen is None:
+        return None
     moved = Change.objects.filter(seen_at__gte=since).order_by("-seen_at").values_list("port", "call")
     left = PortCall.objects.filter(port=port, last_seen_at__gte=unseen).order_by("-last_seen_at")
     changes, calls = list(moved[: LOOKED_AT + 1]), list(left.values_list("id", flat=True)[: LOOKED_AT + 1])

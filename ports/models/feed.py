@@ -118,7 +118,10 @@ class Refresh(QuickRows, models.Model):
 
     class Meta:
         ordering = ["-started_at", "-id"]
-        indexes = [models.Index(fields=["feed", "outcome", "-started_at"], name="refreshes_of_a_feed")]
+        indexes = [
+            models.Index(fields=["feed", "outcome", "-started_at"], name="refreshes_of_a_feed"),
+            models.Index(fields=["started_at"], name="refreshes_by_time"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(outcome__in=["done", "unchanged", "partial", "failed"]), name="refresh_outcome_known"

@@ -33,7 +33,7 @@ class Port(QuickRows, models.Model):
     loaded_at = models.DateTimeField(null=True, editable=False)
     """When the first load was whole. Before, no list shows its calls."""
     seen_since = models.DateTimeField(null=True, editable=False)
-    """When its first answer came."""
+    """Since when all of its Changes are known: since its first answer, or since older ones are not kept any more."""
 
     objects = PortQuerySet.as_manager()
 

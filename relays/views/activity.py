@@ -72,8 +72,11 @@ class EventFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes with
         events = list(fitting[: at_most + 1])
         if len(events) > at_most:
             return events[:at_most], events[at_most - 1].pk
-        is_more = floor > oldest and Event.objects.filter(id__lt=floor).exists()
-        return events, floor if is_more else None
+        if floor <= oldest:
+            return events, None
+        # Before the next one there is: where old ones were taken away, numbers are far apart.
+        older = Event.objects.filter(id__lt=floor).order_by("-id").values_list("id", flat=True).first()
+        return events, None if older is None else older + 1
 
     @staticmethod
     def _top(asked: dict[str, Any]) -> int:
