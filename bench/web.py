@@ -133,6 +133,12 @@ def measure_home(address: str) -> None:
     print(f"{'first load, compressed':44} {(page + sum(sizes.values())) / 1024:.1f} KB: page {page}, {sizes}")
 
 
+def measure_metrics(port: int, token: str) -> None:
+    client = Client(port, token)
+    show("floor: GET /healthz", timed(lambda: client.ask("GET", "/healthz"), 50))
+    show(f"GET /metrics with {RELAYS} relays", timed(lambda: client.ask("GET", "/metrics"), 50))
+
+
 def measure_half_open(port: int) -> None:
     client = Client(port, "none")
     show("floor: GET /healthz, unstrained", timed(lambda: client.ask("GET", "/healthz"), 50))
@@ -228,6 +234,7 @@ def main() -> None:
             measure_rest(web.pid, controller.pid, port, token, options.rest)
             measure_news(site, port, token, 30)
             measure_home(address)
+            measure_metrics(port, token)
             measure_half_open(port)
             measure_waiting(controller.pid, port, token)
             measure_return(site, port, token)

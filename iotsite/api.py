@@ -125,8 +125,15 @@ class Api(NinjaAPI):
         return schema
 
 
+def no_token() -> HttpResponse:
+    """What whoever shows no valid token is told."""
+    response = ApiError(401, "no_token", UNKNOWN).response()
+    response["WWW-Authenticate"] = 'Bearer realm="iotsite"'
+    return response
+
+
 def call(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """A view of ninja's as it stands in the addresses.
+    """A view for programs as it stands in the addresses.
 
     That a token was used is written down when all is answered: whoever holds the database delays no read and no stop.
     """
@@ -159,9 +166,7 @@ def _say(request: HttpRequest, error: ApiError) -> HttpResponse:
 
 @api.exception_handler(AuthenticationError)
 def _ask_for_token(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
-    response = ApiError(401, "no_token", UNKNOWN).response()
-    response["WWW-Authenticate"] = 'Bearer realm="iotsite"'
-    return response
+    return no_token()
 
 
 @api.exception_handler(ValidationError)

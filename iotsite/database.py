@@ -54,10 +54,19 @@ def log_path() -> Path:
     return path().with_name("db.sqlite3-wal")
 
 
+def size() -> int:
+    """Bytes in the database file; 0 where there is none."""
+    return _size(path())
+
+
 def wal_size() -> int:
     """Bytes in the write-ahead log; 0 where there is none."""
+    return _size(log_path())
+
+
+def _size(file: Path) -> int:
     try:
-        return log_path().stat().st_size
+        return file.stat().st_size
     except FileNotFoundError:
         return 0
 

@@ -9,6 +9,7 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
@@ -54,6 +55,7 @@ def message(event: str, data: Any, id: str = "") -> bytes:
 class Stream:
     """One open page or program. Everything but ``take`` and ``serve`` is called by the watcher."""
 
+    kind: str
     session: str | None = None
     """Of which there may be a few; None where nobody's browser has to be spared."""
 
@@ -108,6 +110,8 @@ class Stream:
 class PageStream(Stream):
     """A page of somebody who is signed in; ``seen`` is the fingerprint of what the page shows."""
 
+    kind = "page"
+
     def __init__(self, request: HttpRequest) -> None:
         super().__init__()
         self.user = user_of(request).pk
@@ -131,6 +135,8 @@ class PageStream(Stream):
 
 class ApiStream(Stream):
     """A program with a token."""
+
+    kind = "program"
 
     def __init__(self, token: Token) -> None:
         super().__init__()
@@ -241,6 +247,11 @@ class Watcher(threading.Thread):
                 self._opening.add(stream)
             return has_room
 
+    def kinds(self) -> Counter[str]:
+        """How many streams of each kind are open."""
+        with self._has_streams:
+            return Counter(stream.kind for stream in self._streams)
+
     def end(self) -> None:
         """Close all streams: the server ends."""
         with self._has_streams:
@@ -345,6 +356,11 @@ def watcher() -> Watcher:
     made = Watcher()
     made.start()
     return made
+
+
+def open_streams() -> Counter[str]:
+    """How many are open, of each kind."""
+    return watcher().kinds() if watcher.cache_info().currsize else Counter()
 
 
 def end() -> None:

@@ -20,4 +20,4 @@ def problem(status: int, title: str, detail: str, code: str = "", **more: Any) -
 
 def is_for_program(request: HttpRequest) -> bool:
     """Whether a program asks, and not a person with a browser."""
-    return request.path_info.startswith("/api/")
+    return request.path_info.startswith("/api/") or request.path_info == "/metrics"

@@ -3,7 +3,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, include, path
 from django.views.generic import RedirectView
 
-from iotsite import errors, health, https, live
+from iotsite import errors, health, https, live, metrics
 from iotsite.admin import change_password, sign_in
 from iotsite.api import api, call
 from ports.api import router as ports_router
@@ -30,6 +30,7 @@ urlpatterns = [
     path("https", https.page, name="https"),
     path("https/name", https.name, name="https_name"),
     path("live", live.live, name="live"),
+    path("metrics", login_not_required(call(metrics.metrics)), name="metrics"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]

@@ -134,6 +134,7 @@ CALLS = {
     "api/stream": {"GET": "200 200"},
     "api/vessels/<id>": {"GET": "200 200"},
 }
+    "metrics": {"GET": "200 200"},
 BODIES = {
     "api/relays/<slug>": b'{"on": true, "wait": 0}',
     "api/stop": b'{"confirm": true}',
