@@ -8,6 +8,7 @@ import asyncio
 import io
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -16,6 +17,10 @@ from iotsite.bodies import Whole
 STREAM, AFTERWARDS = "iotsite.stream", "iotsite.afterwards"
 SAME_FOR_ALL: dict[str, Any] = {"SCRIPT_NAME": "", "wsgi.version": (1, 0), "wsgi.errors": sys.stderr}
 SAME_FOR_ALL |= {"wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False}
+STREAMS = (b"/live", b"/api/stream")
+OPENED_AT_A_TIME = 4
+"""After a restart all pages ask for their streams at once. The thread that is started for one keeps its database
+connection, a quarter of a megabyte, for ever."""
 TOO_SLOW = {"type": "http.response.start", "status": 408, "headers": [(b"connection", b"close")]}
 
 
@@ -24,6 +29,7 @@ class Bridge:
 
     def __init__(self, site: Any, *, threads: int, longest_body: int, body_within: float) -> None:
         self.site, self.longest_body, self.body_within = site, longest_body, body_within
+        self.few = asyncio.Semaphore(OPENED_AT_A_TIME)
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -37,10 +43,12 @@ class Bridge:
             await send({"type": "http.response.body"})
             return
         loop = asyncio.get_running_loop()
-        head, body = await loop.run_in_executor(self.pool, self._answer, environ)
+        async with self.few if scope["raw_path"] in STREAMS else nullcontext():
+            head, body = await loop.run_in_executor(self.pool, self._answer, environ)
         await send(head)
         if afterwards := environ.get(AFTERWARDS):
             loop.run_in_executor(self.pool, afterwards)
+        del environ, afterwards  # a stream may last for days
         await body.serve(receive, send)
 
     async def _read(self, receive: Any) -> bytes:

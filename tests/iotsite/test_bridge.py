@@ -9,9 +9,9 @@ import pytest
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
-from django.urls import path
+from django.urls import path, reverse
 
-from iotsite.bridge import AFTERWARDS, STREAM, Bridge
+from iotsite.bridge import AFTERWARDS, OPENED_AT_A_TIME, STREAM, STREAMS, Bridge
 from iotsite.urls import handler500  # noqa: F401  # for this ROOT_URLCONF
 from iotsite.wsgi import application
 
@@ -278,6 +278,40 @@ def test_threads_live_on(site: Site) -> None:
     asyncio.run(talk())
     assert len(site.bodies) == 100
     assert site.threads <= {"request_0", "request_1"}
+
+
+def test_streams_are_opened_by_few_threads_and_delay_nobody_else(site: Site) -> None:
+    go_on, opening = threading.Event(), threading.Semaphore(OPENED_AT_A_TIME)
+
+    def on_request(environ: Environ) -> None:
+        if environ["PATH_INFO"] != "/stop":
+            assert opening.acquire(blocking=False), "one more than there may be"
+            assert go_on.wait(10)
+            opening.release()
+
+    async def talk() -> None:
+        bridge = Bridge(site, threads=20, longest_body=LONGEST, body_within=5)
+
+        async def receive() -> Message:
+            return part(b"")
+
+        async def send(message: Message) -> None:
+            pass
+
+        streams = asyncio.gather(*(bridge(scope(path), receive, send) for path in STREAMS * 10))
+        await asyncio.sleep(0)
+        await bridge(scope(b"/stop"), receive, send)
+        go_on.set()
+        await streams
+        bridge.pool.shutdown()
+
+    site.on_request = on_request
+    asyncio.run(talk())
+    assert len(site.bodies) == 21
+
+
+def test_the_streams_have_the_addresses_that_the_bridge_knows() -> None:
+    assert {*STREAMS} == {reverse("live").encode(), reverse("api:stream").encode()}
 
 
 @override_settings(ROOT_URLCONF=__name__)
