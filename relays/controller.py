@@ -21,8 +21,8 @@ from iotsite.prepared import Kept
 from relays import clock, plan, recorder, runfiles
 from relays.boards import BoardError, Driver
 from relays.clock import Now
-from relays.line import BACKOFF, Line, reads_back
-from relays.memory import LineMemory, Memory
+from relays.line import BACKOFF, Line, line_as_left, new_line, reads_back
+from relays.memory import Memory
 from relays.models import Board, Event, Relay
 from relays.wakeup import Mailbox
 
@@ -180,30 +180,14 @@ class Controller:
     def _take_row(self, row: Relay) -> None:
         line = self.lines.get(row.id)
         if line is None:
-            line = self.lines[row.id] = self._new_line(row)
+            boot = self.now().boot
+            line = self.lines[row.id] = new_line(row, boot) if self.has_rows else line_as_left(row, self.left, boot)
         elif line.row is row and not line.change:
             return  # nothing that it has not followed yet
         line.follow(row, self.recorder.recorded)
         if row.applied_command == row.command and not line.change:
             line.settled = line.key
         line.note_command(self.now())
-
-    def _new_line(self, row: Relay) -> Line:
-        """A relay's line at its first sight: as the last controller of this boot left it, or off."""
-        now = self.now().boot
-        fresh = LineMemory(row.name, row.line, row.is_active_low, row.on_lost, since=now)
-        if self.has_rows:
-            return Line(row, fresh)
-        if self.left is None:
-            return Line(row, fresh, plan.Start.POWER_UP)
-        memory = self.left.lines.get(row.pk)
-        if memory is None or (memory.line, memory.active_low) != (row.line, row.is_active_low):
-            return Line(row, fresh)
-        if not self.left.ended_well and not memory.level:
-            memory.level, memory.since = None, now  # a kill may have hit it as it went on: it goes off at its claim
-        start = plan.Start.POWER_UP if memory.is_over else plan.Start.RESUMED
-        memory.is_over = False
-        return Line(row, memory, start)
 
     # --- acting ---------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from relays import plan
 from relays.clock import Now
-from relays.memory import LineMemory
+from relays.memory import LineMemory, Memory
 from relays.models import Relay
 from relays.recorder import Key
 
@@ -105,6 +105,25 @@ class Line:
 
     def succeeded(self) -> None:
         self.failures, self.retry_at, self.fault = 0, 0.0, ""
+
+
+def new_line(row: Relay, boot: float, start: plan.Start = plan.Start.RUNNING) -> Line:
+    """The line of a relay that nobody has moved yet."""
+    return Line(row, LineMemory(row.name, row.line, row.is_active_low, row.on_lost, since=boot), start)
+
+
+def line_as_left(row: Relay, left: Memory | None, boot: float) -> Line:
+    """A relay's line as a controller begins with it: as the last one of this boot left it, or off."""
+    if left is None:
+        return new_line(row, boot, plan.Start.POWER_UP)
+    memory = left.lines.get(row.pk)
+    if memory is None or (memory.line, memory.active_low) != (row.line, row.is_active_low):
+        return new_line(row, boot)
+    if not left.ended_well and not memory.level:
+        memory.level, memory.since = None, boot  # a kill may have hit it as it went on: it goes off at its claim
+    start = plan.Start.POWER_UP if memory.is_over else plan.Start.RESUMED
+    memory.is_over = False
+    return Line(row, memory, start)
 
 
 def left_at(memory: LineMemory, wanted: bool) -> bool:

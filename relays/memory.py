@@ -5,7 +5,7 @@ moved (what is about to be done) and after (what was done), so that a kill at an
 for a line that was just being moved, both of its levels.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from iotsite.places import read_whole, write_whole
@@ -55,12 +55,12 @@ class Memory:
         if content is None or content.get("boot_id") != boot_id:
             return None
         try:
-            lines = {int(key): LineMemory(**_known(value)) for key, value in content.pop("lines").items()}
-            return cls(**content, lines=lines)
+            lines = {int(key): LineMemory(**_known(LineMemory, value)) for key, value in content.pop("lines").items()}
+            return cls(**_known(cls, content), lines=lines)
         except (KeyError, TypeError, ValueError):
             return None
 
 
-def _known(value: dict[str, Any]) -> dict[str, Any]:
-    """Only what this version keeps: the file may come from another one, across an upgrade."""
-    return {key: value[key] for key in LineMemory.__dataclass_fields__ if key in value}
+def _known(kept: type, value: dict[str, Any]) -> dict[str, Any]:
+    """Only what this version keeps: the file may come from another one, across an upgrade or the way back of one."""
+    return {one.name: value[one.name] for one in fields(kept) if one.name in value}
