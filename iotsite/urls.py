@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 from iotsite import errors, health, https, live, metrics
 from iotsite.admin import change_password, sign_in
 from iotsite.api import api, call
+from iotsite.doctor.page import doctor
 from ports.api import router as ports_router
 from relays.api import router
 
@@ -29,6 +30,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("https", https.page, name="https"),
     path("https/name", https.name, name="https_name"),
+    path("doctor/", doctor, name="doctor"),
     path("live", live.live, name="live"),
     path("metrics", login_not_required(call(metrics.metrics)), name="metrics"),
     path("healthz", health.healthz, name="healthz"),

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from django.conf import settings
 from django.db import DatabaseError, connection
 
 from iotsite import __version__, database, places
@@ -21,6 +22,7 @@ from iotsite.prepared import Kept
 from relays import clock, plan, recorder, runfiles
 from relays.boards import BoardError, Driver
 from relays.clock import Now
+from relays.header_report import Reporter
 from relays.line import BACKOFF, Line, line_as_left, new_line, reads_back
 from relays.memory import Memory
 from relays.models import Board, Event, Relay
@@ -71,6 +73,7 @@ class Controller:
         self.memory = Memory(
             boot_id, board.driver, getattr(driver, "chip", None), ons=self.left.ons if self.left else []
         )
+        self.header = Reporter(files, self.memory.chip)
         self.asked: list[int] = []
         """The signals that came."""
 
@@ -307,7 +310,10 @@ class Controller:
 
     def _beat(self) -> None:
         said = {"board": self.board.name, "version": __version__, "problem": self.problem or self.recorder.problem}
+        said["code"] = str(settings.BASE_DIR)
         self._in_run_dir(lambda: self.files.beat(**said))
+        if self.header.is_due:
+            self._in_run_dir(lambda: self.header.tell(self.lines.values()))
         notify("WATCHDOG=1")
 
     def _in_run_dir(self, write: Callable[[], None]) -> None:

@@ -78,6 +78,11 @@ class BoardFiles:
         """The faults set on the lines of a simulated board."""
         return self._path("faults")
 
+    @property
+    def header(self) -> Path:
+        """What the controller sees of the header of the machine; see header_report.py."""
+        return self._path("header")
+
     def take_lock(self) -> int:
         """Become the one controller of the board: the lock's file descriptor. The kernel frees it at death."""
         if handed_on := os.environ.pop(LOCK_VARIABLE, ""):

@@ -49,6 +49,7 @@ PAGES = {
     "api/openapi.json": (ALL, ALL),
     "boards/<int:pk>/": (ALL, ONLY_GET),
     "boards/add": (ONLY_POST, "403 403 403 302 /setup/"),
+    "doctor/": ("403 403 200 200", ONLY_GET),
     "live": (ALL, ONLY_GET),
     "ports/": (ALL, ONLY_GET),
     "ports/<str:locode>/": (IN_PORT, ONLY_GET),
@@ -133,8 +134,8 @@ CALLS = {
     "api/stop": {"GET": "200 200", "POST": "403 200", "DELETE": "403 200"},
     "api/stream": {"GET": "200 200"},
     "api/vessels/<id>": {"GET": "200 200"},
-}
     "metrics": {"GET": "200 200"},
+}
 BODIES = {
     "api/relays/<slug>": b'{"on": true, "wait": 0}',
     "api/stop": b'{"confirm": true}',
@@ -142,9 +143,9 @@ BODIES = {
 }
 
 OPEN = {"account/sign-in/": "200 200", "admin/login/": "302 sign-in 405", "healthz": "200 200", "readyz": "200 200"}
+OPEN |= {"https": "200 405", "https/name": "404 405"}  # of a name that is not ours
 OPEN |= {
     f"ports/out/<str:secret>/{what}": "200 405"  # to everybody who knows the secret
-OPEN |= {"https": "200 405", "https/name": "404 405"}  # of a name that is not ours
     for what in ("<str:locode>/changes.atom", "<str:locode>/expected.ics", "followed.atom", "followed.ics")
 }
 """What a GET and a POST answer to everybody."""

@@ -13,7 +13,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from relays.boards import BoardError
+from relays.boards import BoardError, taken
 from relays.runfiles import BoardFiles
 
 GPIO_GET_CHIPINFO_IOCTL = 0x8044B401
@@ -32,21 +32,21 @@ def chip_label(device: Path) -> str:
     return label.rstrip(b"\0").decode(errors="replace")
 
 
-def is_raspberry_pi() -> bool:
+def is_raspberry_pi(root: Path = Path("/")) -> bool:
     try:
-        return b"Raspberry Pi" in Path("/proc/device-tree/model").read_bytes()
+        return b"Raspberry Pi" in (root / "proc/device-tree/model").read_bytes()
     except OSError:
         return False
 
 
-def find_chip() -> int | None:
+def find_chip(root: Path = Path("/")) -> int | None:
     """The number of the chip that carries the header; None where this machine has none. BoardError if it is closed."""
-    for device in sorted(Path("/dev").glob("gpiochip[0-9]*")):
+    for device in sorted((root / "dev").glob("gpiochip[0-9]*")):
         try:
             if chip_label(device).startswith("pinctrl-"):
                 return int(device.name.removeprefix("gpiochip"))
         except PermissionError as error:
-            if not is_raspberry_pi():
+            if not is_raspberry_pi(root):
                 continue  # a laptop's own chip, which is nobody's header
             raise BoardError(
                 f"{device} may not be opened by this user: run “sudo usermod -aG gpio $USER”, sign in again."
@@ -155,37 +155,8 @@ class Gpio:
         if "busy" not in str(error):
             return f"{line} cannot be claimed: {error}."
         user = self._lgpio.gpio_get_line_info(self._factory._handle, int(line.removeprefix("GPIO")))[4]
-        holder = " or ".join(_holders(line, user)) or user or "unknown"
+        holder = " or ".join(taken.processes(line, user)) or user or "unknown"
         return f"{line} is in use by another program ({holder}): stop it or choose another line."
-
-
-def _holders(line: str, user: str) -> list[str]:
-    """``pid 812, gpioset`` for each process that holds the line, as far as this user may see.
-
-    Newer kernels say in fdinfo which line a descriptor holds; older ones only that it holds some.
-    """
-    number = line.removeprefix("GPIO")
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if int(process.name) != os.getpid() and _holds(process, number):
-                found.append(f"pid {process.name}, {(process / 'comm').read_text().strip()}")
-        except OSError:
-            continue
-    named = [holder for holder in found if holder.endswith(f", {user}")]
-    return named or found
-
-
-def _holds(process: Path, number: str) -> bool:
-    for link in (process / "fd").iterdir():
-        if not str(link.readlink()).startswith("anon_inode:gpio-line"):
-            continue
-        said = [
-            row.split()[-1] for row in (process / "fdinfo" / link.name).read_text().splitlines() if "gpio-line" in row
-        ]
-        if not said or number in said:
-            return True
-    return False
 
 
 def open_board(files: BoardFiles) -> Gpio:

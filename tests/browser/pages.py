@@ -26,6 +26,7 @@ PAGES = {
     "sign in": "/account/sign-in/",
     "https": "/https",
     "api": "/api/docs",
+    "doctor": "/doctor/",
 }
 SEEN_BY = {"not allowed": "viola", "sign in": ""}
 
