@@ -99,7 +99,7 @@ def admit() -> None:
     found = _identity(path())
     if _opened is not None or found is None:
         return
-    users = os.open(settings.RUN_DIR / "database.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    users = _open_lock()
     known = places.read_whole(settings.RUN_DIR / "database")
     if known and known.get("file") != found:
         try:
@@ -109,15 +109,51 @@ def admit() -> None:
             raise DatabaseError(REPLACED.format(path())) from None
         _lay_aside(known.get("log"))
     fcntl.flock(users, fcntl.LOCK_SH)
+    if _identity(path()) != found:  # a backup was restored while we waited for the lock
+        os.close(users)
+        admit()
+        return
     _opened, _users = found, users
     remember()
 
 
+def _open_lock() -> int:
+    return os.open(lock_path(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def lock_path() -> Path:
+    """The lock that every process holds that uses the database."""
+    return Path(settings.RUN_DIR / "database.lock")
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Be the only process that uses the database; BlockingIOError where others do.
+
+    The file that lies there at the end is the site's from then on, and its log.
+    """
+    users = _open_lock()
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        known = places.read_whole(settings.RUN_DIR / "database") or {}
+        if known.get("file") != _identity(path()):
+            _lay_aside(known.get("log"))
+        yield
+        _write_down(_identity(path()))
+    finally:
+        os.close(users)
+
+
 def remember() -> None:
     """Say to the other processes which file and which log are in use, where that is news."""
-    now = {"file": _opened, "log": _identity(log_path())}
+    if _opened is not None:
+        _write_down(_opened)
+
+
+def _write_down(file: list[int] | None) -> None:
+    now = {"file": file, "log": _identity(log_path())}
     place = settings.RUN_DIR / "database"
-    if _opened is not None and places.read_whole(place) != now:
+    if places.read_whole(place) != now:
         places.write_whole(place, now)
 
 

@@ -8,10 +8,10 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection, transaction
-from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from accounts.models import User
-from iotsite import database
+from iotsite import database, schema
 from relays.boards import BoardError, gpio
 from relays.models import Board, Event, Interlock, Relay, Room
 
@@ -92,12 +92,9 @@ def _refuse_newer_data() -> None:
     """An older iotsite would read newer data wrongly: better not at all."""
     if not database.path().exists():
         return
-    loader = MigrationLoader(connection)
-    applied = (name for name in loader.applied_migrations if name[0] in loader.migrated_apps)
-    unknown = sorted(set(applied) - set(loader.disk_migrations))
-    if unknown:
+    if newest := schema.newer(MigrationRecorder(connection).applied_migrations()):
         raise CommandError(
-            f"The data in {settings.DATA_DIR} were written by a newer iotsite ({'.'.join(unknown[-1])}): "
+            f"The data in {settings.DATA_DIR} were written by a newer iotsite ({newest}): "
             "install that one, or name another folder with DATA_DIR. Nothing was changed."
         )
 
