@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 LOOK_EVERY = 1.0
 MOST_PASSES = 8
 DRAIN_WITHIN = 5.0
+ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 HEAD_START = 0.005
 """Seconds that the recorder has for itself after lines were moved: somebody waits to be told."""
 SWEEP_PAUSES = (0.0, 0.005, 0.02, 0.1)
@@ -79,8 +81,9 @@ class Controller:
 
     def begin(self) -> None:
         """Read the rows, take the lines as they were left, say that the board is served."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in ENDS:
             signal.signal(number, lambda got, _: self.asked.append(got))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)  # manage.py blocked them, so that none came too early
         how = "power-up" if self.left is None else "clean restart" if self.left.ended_well else "after a crash"
         log.info("board=%s start=%r pid=%s version=%s", self.board, how, os.getpid(), __version__)
         self.recorder.put([recorder.Noted(Event.Kind.STARTED, how, self.now().wall)])
@@ -393,9 +396,12 @@ class Controller:
         Returns only where a signal asked for a stop meanwhile.
         """
         self._end("upgrade")
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)  # one that comes from now on is our successor's to hear
         if self.is_asked_to_stop:
             return
         runfiles.hand_on(self.lock)
+        notify("WATCHDOG=1")  # a start takes a while on a small Pi
+        os.chdir(Path(command[1]).parent)  # the folder we were started in may go with the release that it is of
         os.execv(command[0], command)
 
     def _end(self, how: str) -> None:

@@ -61,6 +61,14 @@ def test_without_gpio_it_says_so_and_makes_examples_on_a_simulated_board(site: S
     assert not any(site.relay(slug)["wanted"] for slug in ("porch-lamp", "garden-pump"))
 
 
+def test_without_examples_it_makes_a_user_and_nothing_else(site: Site) -> None:
+    done = site.manage("first_run", "--without-examples")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("No GPIO header found, and so no board made.\nUser: admin\nPassword: ")
+    counts = [site.count(rows) for rows in ("relays_board", "ports_port WHERE is_example", "accounts_user")]
+    assert counts == [0, 0, 1]
+
+
 def test_a_second_run_changes_nothing_and_still_says_that_the_board_is_simulated(site: Site) -> None:
     first_run(site)
     with site.database() as connection:

@@ -113,6 +113,7 @@ def test_stop_holds_everything_off_until_it_is_reset(site: Site) -> None:
         ),
         ("add_board Shed --driver magic", 2, "argument --driver: invalid choice: 'magic'"),
         ("run_relays --board Attic", 2, "There is no enabled board “Attic”. Enabled boards: Test board."),
+        ("run_relays --number 7", 2, "There is no enabled board with the number 7. Enabled boards: Test board."),
     ],
 )
 def test_bad_input_is_answered_with_a_sentence(pump_site: Site, command: str, status: int, said: str) -> None:

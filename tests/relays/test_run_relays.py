@@ -35,6 +35,31 @@ def test_an_orderly_stop_switches_off_and_says_so(site: Site) -> None:
     assert f"end=stop pid={process.pid}" in site.log()
 
 
+def test_a_stop_that_comes_before_it_listens_switches_off_too(site: Site) -> None:
+    add_relays(site, "Lamp")
+    first = site.start_controller()
+    on(site, "Lamp")
+    first.kill()
+    first.wait()
+    process = site.start(sys.executable, "manage.py", "run_relays")
+    status = Path(f"/proc/{process.pid}/status")
+    wait_for(lambda: process.poll() is not None or is_blocked(status, signal.SIGTERM), what="the first lines of main()")
+    process.terminate()
+    assert process.wait(10) == 0
+    assert site.levels("GPIO17") == [1, 0, 1]
+
+
+def is_blocked(status: Path, number: int) -> bool:
+    mask = next(row.split()[1] for row in status.read_text().splitlines() if row.startswith("SigBlk"))
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+def test_a_board_is_served_by_its_number_and_the_beat_says_by_which_code(site: Site) -> None:
+    add_relays(site, "Lamp")
+    site.start_controller("--number", "1")
+    assert (site.files().last_beat() or {})["code"] == str(ROOT)
+
+
 def test_an_upgrade_moves_nothing_and_keeps_the_lock(site: Site) -> None:
     add_relays(site, "Lamp")
     process = site.start_controller()

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -41,11 +41,14 @@ class Command(BaseCommand):
     )
     requires_system_checks = []
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--without-examples", action="store_true", help="no simulated board and no example port")
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             _refuse_newer_data()
             call_command("migrate", verbosity=0, interactive=False)
-            self._need_board()
+            self._need_board(has_examples=not options["without_examples"])
             self._need_user()
         except DatabaseError as error:
             raise CommandError(f"The database {database.path()} cannot be used: {error}.") from error
@@ -59,19 +62,21 @@ class Command(BaseCommand):
         User.objects.create_superuser("admin", password=password)
         self.stdout.write(f"User: admin\nPassword: {password}")
 
-    def _need_board(self) -> None:
+    def _need_board(self, *, has_examples: bool) -> None:
         if Board.objects.exists():
             for board in Board.objects.enabled().filter(driver=Board.Driver.SIMULATED):
                 self.stdout.write(f"“{board}” is simulated: nothing is switched for real.")
-        elif gpio.find_chip() is None:
-            self.stdout.write("No GPIO header found: using a simulated board. Nothing is switched for real.")
-            _make_simulated()
-            self._load_example()
-        else:
+        elif gpio.find_chip() is not None:
             header = gpio.find_header(settings.RUN_DIR)
             board = Board(name="Raspberry Pi", driver=Board.Driver.GPIO, header=header)
             board.save_edited(by=None, via=Event.Via.COMMAND_LINE)
             self.stdout.write(f"GPIO header {header} found. It has no relay yet: the page /setup/ leads to the first.")
+        elif has_examples:
+            self.stdout.write("No GPIO header found: using a simulated board. Nothing is switched for real.")
+            _make_simulated()
+            self._load_example()
+        else:
+            self.stdout.write("No GPIO header found, and so no board made.")
 
     def _load_example(self) -> None:
         """A port to try, at the very first run only: whoever removed it is not asked again."""

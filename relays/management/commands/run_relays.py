@@ -1,4 +1,4 @@
-"""The controller of one board: manage.py run_relays [--board NAME]."""
+"""The controller of one board: manage.py run_relays [--board NAME | --number N]."""
 
 import gc
 import logging
@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
@@ -24,10 +25,12 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--board", help="its name; may be left out where only one board is enabled")
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument("--board", help="its name; may be left out where only one board is enabled")
+        which.add_argument("--number", type=int, help="its number instead, which no new name changes")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        board = self._board(options["board"])
+        board = self._board(options["board"], options["number"])
         files = board.files
         try:
             lock = files.take_lock()
@@ -48,25 +51,35 @@ class Command(BaseCommand):
             serving.begin()
             gc.freeze()  # what lives as long as the process need not be looked through for garbage
             if serving.run(ear):
-                serving.upgrade([sys.executable, sys.argv[0], "run_relays", "--board", serving.board.name])
+                serving.upgrade([*_newest(), "run_relays", "--number", str(board.pk)])
             serving.stop()
         except Exception:
             log.exception("board=%s end=crash pid=%s", board, os.getpid())
             _leave(1)
         _leave(0)
 
-    def _board(self, name: str | None) -> Board:
+    def _board(self, name: str | None, number: int | None) -> Board:
         try:
-            boards = {board.name: board for board in Board.objects.enabled()}
+            boards = list(Board.objects.enabled())
         except DatabaseError as error:
             raise CommandError(f"The database cannot be read: {error}. Run manage.py migrate first.") from error
-        if name is None and len(boards) == 1:
-            return next(iter(boards.values()))
-        if name in boards:
-            return boards[name]
-        known = ", ".join(boards) or "none; add one with manage.py add_board"
-        asked = "Say which board with --board" if name is None else f"There is no enabled board “{name}”"
+        is_said = name is not None or number is not None
+        found = [board for board in boards if not is_said or name == board.name or number == board.pk]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(board.name for board in boards) or "none; add one with manage.py add_board"
+        which = f"“{name}”" if number is None else f"with the number {number}"
+        asked = f"There is no enabled board {which}" if is_said else "Say which board with --board"
         raise CommandError(f"{asked}. Enabled boards: {known}.", returncode=2)
+
+
+def _newest() -> list[str]:
+    """What starts the newest manage.py: the one of the release in use, where releases lie side by side (deploy/)."""
+    current = settings.BASE_DIR.parent.parent / "current"
+    if settings.BASE_DIR.parent.name != "releases" or not current.exists():
+        return [sys.executable, sys.argv[0]]
+    release = current.resolve()
+    return [str(release / ".venv" / "bin" / "python"), str(release / "manage.py")]
 
 
 def _leave(status: int) -> None:
