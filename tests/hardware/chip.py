@@ -25,15 +25,36 @@ class Step:
     cause: str
 
 
+def steps_in(trace: Path) -> list[Step]:
+    rows = [row for row in trace.read_text().splitlines() if not row.startswith("#")]
+    found = [match.groups() for row in rows if (match := ROW.search(row))]
+    assert len(found) == len(rows), f"not understood: {rows}"
+    return [
+        Step(int(pid), float(at), f"GPIO{number}", int(level), driven == "1", cause)
+        for pid, at, number, level, driven, cause in found
+    ]
+
+
+def edges_of(steps: list[Step], levels: dict[str, int]) -> list[Step]:
+    """The steps that changed a level."""
+    levels = dict(levels)
+    edges = []
+    for step in steps:
+        if levels[step.line] != step.level:
+            edges.append(step)
+        levels[step.line] = step.level
+    return edges
+
+
 @dataclass
 class Chip:
     folder: Path = field(default_factory=lambda: Path(os.environ["GPIO_SIM"]))
     levels: dict[str, int] = field(default_factory=dict)
-    """What each line did when the trace began."""
+    """What each line did when the trace began, which is now if they are not given."""
 
     def __post_init__(self) -> None:
-        (TRACING / "trace_clock").write_text("mono")
-        self.begin()
+        if not self.levels:
+            self.begin()
 
     def begin(self) -> None:
         """Forget what was traced so far."""
@@ -53,25 +74,12 @@ class Chip:
 
     def steps(self, line: str | None = None) -> list[Step]:
         """Everything that was done to a line, or to all of them, since the trace began."""
-        rows = [row for row in (TRACING / "trace").read_text().splitlines() if not row.startswith("#")]
-        found = [match.groups() for row in rows if (match := ROW.search(row))]
-        assert len(found) == len(rows), f"not understood: {rows}"
         assert all("overrun: 0\n" in stats.read_text() for stats in TRACING.glob("per_cpu/cpu*/stats")), "steps lost"
-        steps = [
-            Step(int(pid), float(at), f"GPIO{number}", int(level), driven == "1", cause)
-            for pid, at, number, level, driven, cause in found
-        ]
-        return [step for step in steps if line in (None, step.line)]
+        return [step for step in steps_in(TRACING / "trace") if line in (None, step.line)]
 
     def edges(self, line: str | None = None) -> list[Step]:
         """The steps that changed a level."""
-        levels = dict(self.levels)
-        edges = []
-        for step in self.steps(line):
-            if levels[step.line] != step.level:
-                edges.append(step)
-            levels[step.line] = step.level
-        return edges
+        return edges_of(self.steps(line), self.levels)
 
     def _file(self, line: str, name: str) -> Path:
         return self.folder / f"sim_gpio{line.removeprefix('GPIO')}" / name

@@ -12,15 +12,21 @@ from tests.hardware import machine
 
 if TYPE_CHECKING:
     from tests.hardware.house import House
+    from tests.hardware.pi import Pi
 
 HERE = Path(__file__).parent
-running = pytest.StashKey[machine.Machine]()
+running = pytest.StashKey[dict[str, machine.Machine | machine.MachineError]]()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """All of them on one worker of xdist, in one boot: marked here, before xdist looks at the marks."""
-    item.add_marker(pytest.mark.xdist_group("hardware"))
+    """All of a machine on one worker of xdist: marked here, before xdist looks at the marks."""
+    item.add_marker(pytest.mark.xdist_group(f"hardware {_kind(item)}"))
     item.add_marker(pytest.mark.slow)
+
+
+def _kind(item: pytest.Item) -> str:
+    """Which machine a test runs in: one with systemd, and what is installed on it; or a bare one."""
+    return "systemd" if item.path.name.startswith("test_systemd") else "bare"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -36,20 +42,42 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
 
 def _reports(item: pytest.Item) -> Iterator[pytest.TestReport]:
     """What became of the test inside; one report that says why where it could not run."""
-    kernel, stash = machine.kernel(), item.config.stash
+    kernel = machine.kernel()
     if kernel.folder is None:
         yield _report(item, "failed", kernel.why_not) if kernel.is_failure else _skip(item, kernel.why_not)
         return
-    if running not in stash:
-        stash[running] = machine.Machine(kernel.folder, [_name(other) for other in _ours(item.session)])
-        item.config.add_cleanup(stash[running].forget)
+    if _kind(item) == "systemd" and (missing := machine.Pi.missing()):
+        yield _skip(item, f"a Pi needs {', '.join(missing)}")
+        return
     try:
-        for data in stash[running].results(_name(item)):
+        for data in _machine(item, kernel.folder).results(_name(item)):
             report = item.config.hook.pytest_report_from_serializable(config=item.config, data=data)
             report.nodeid = item.nodeid
             yield report
     except machine.MachineError as error:
         yield _report(item, "failed", str(error))
+
+
+def _machine(item: pytest.Item, kernel: Path) -> machine.Machine:
+    """The one that a test runs in, started at the first one."""
+    machines, kind = item.config.stash.setdefault(running, {}), _kind(item)
+    if kind not in machines:
+        machines[kind] = _start(kind, kernel, item)
+    found = machines[kind]
+    if isinstance(found, machine.MachineError):
+        raise found
+    return found
+
+
+def _start(kind: str, kernel: Path, item: pytest.Item) -> machine.Machine | machine.MachineError:
+    """A machine for all tests of its kind; or why it cannot be had, which takes as long to find out."""
+    make = machine.Pi if kind == "systemd" else machine.Machine
+    try:
+        made = make(kernel, [_name(other) for other in _ours(item.session) if _kind(other) == kind])
+    except machine.MachineError as error:
+        return error
+    item.config.add_cleanup(made.forget)
+    return made
 
 
 def _skip(item: pytest.Item, why: str) -> pytest.TestReport:
@@ -104,3 +132,17 @@ def house(_house: "House") -> "House":
     """The house with its controller running, everything off, and the trace begun."""
     _house.make_ready()
     return _house
+
+
+@pytest.fixture(scope="session")
+def _pi() -> "Pi":
+    from tests.hardware.pi import Pi
+
+    return Pi.installed()
+
+
+@pytest.fixture
+def pi(_pi: "Pi") -> "Pi":
+    """A Pi on which the site was installed, with the relays of ON on, and the trace begun."""
+    _pi.make_ready()
+    return _pi

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,7 +13,7 @@ from pathlib import Path
 from relays import clock, door
 from relays.models import Board, Event, Interlock, Relay
 from tests.hardware.chip import Chip
-from tests.site import ROOT, Site, free_port
+from tests.site import ROOT, Site
 
 SLOW = 120.0
 """Seconds within which anything has happened on the emulated processor, which is 15 times slower than a real one."""
@@ -140,13 +139,6 @@ class House:
         Relay.objects.update(power_up=Relay.PowerUp.OFF)
         self.chip.begin()
 
-    def start_web(self) -> subprocess.Popen[bytes]:
-        """A web server, once it answers."""
-        port = free_port()
-        web = self.site.start(sys.executable, "-m", "iotsite.serve", "--port", str(port))
-        wait_until(lambda: _answers(port), "the web server")
-        return web
-
     # --- the relays -----------------------------------------------------------------------------------------
 
     def switch(self, on: bool, *names: str, lasting: timedelta | None = None) -> None:
@@ -193,11 +185,3 @@ class House:
 
 def _starts() -> int:
     return Event.objects.filter(kind=Event.Kind.STARTED).count()
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=SLOW) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False

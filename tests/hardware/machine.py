@@ -1,6 +1,6 @@
 """A virtual machine whose kernel has a GPIO chip, in which the tests of this folder run; see vm/README.md.
 
-Its root is this machine's whole file system, read-only below a layer in memory: the same Python, virtual
+Its root is this machine's whole file system, read-only below a layer in memory or on a card: the same Python, virtual
 environment and checkout stand at the same paths. What comes back is a report of each phase of each test.
 """
 
@@ -16,9 +16,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from tests.hardware.card import CardError, make_card
 from tests.site import ROOT, migrated_database
 
 VM = Path(__file__).parent / "vm"
@@ -27,8 +29,8 @@ SHARE = Path("/gpio-out")
 
 IS_GUEST = "GPIO_SIM" in os.environ
 NOT_POSSIBLE_HERE = 77
-LONGEST_BOOT = 120.0
-LONGEST_RUN = 1200.0
+LONGEST_BOOT = 240.0
+LONGEST_RUN = 1800.0
 
 
 class MachineError(Exception):
@@ -68,17 +70,29 @@ class Machine:
         self.share = Path(tempfile.mkdtemp(prefix="iotsite-vm-"))
         self.reports = self.share / "reports"
         self.reports.touch()
-        shutil.copy(migrated_database(self.share / "template"), self.share / "db.sqlite3")
-        shutil.copy(VM / "guest", self.share)
-        (self.share / "job").write_text(_job(tests))
+        shutil.copy(VM / "chip", self.share)
+        self.command = _qemu(folder, self.share) + self._prepare(tests)
         self.began = time.monotonic()
         self.is_told = False
-        self.process = subprocess.Popen(_qemu(folder, self.share), stdin=subprocess.DEVNULL)
+        self.process = self._boot()
+
+    def _prepare(self, tests: list[str]) -> list[str]:
+        """Lay into the shared folder what the guest does; what it has besides, as options of QEMU."""
+        shutil.copy(migrated_database(self.share / "template"), self.share / "db.sqlite3")
+        shutil.copy(VM / "guest", self.share)
+        (self.share / "job").write_text(_job("tests.hardware.settings", tests))
+        return []
+
+    def _boot(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self.command, stdin=subprocess.DEVNULL)
+
+    def _is_over(self) -> bool:
+        return self.process.poll() is not None
 
     def results(self, test: str) -> Iterator[dict[str, Any]]:
         """The reports of one test, as soon as it is over."""
         while True:
-            is_over = self.process.poll() is not None
+            is_over = self._is_over()
             mine = [report for report in self._read() if report["nodeid"] == test]
             if any(report["when"] == "teardown" for report in mine):
                 yield from mine
@@ -115,12 +129,50 @@ class Machine:
         shutil.rmtree(self.share)
 
 
-def _job(tests: list[str]) -> str:
+class Pi(Machine):
+    """systemd on a card of its own: a boot for the tests of each file, each with what the one before left there."""
+
+    @staticmethod
+    def missing() -> list[str]:
+        """The packages of Debian that it needs besides, and that are not installed here."""
+        needs = {"systemd": "/lib/systemd/systemd", "e2fsprogs": "/sbin/mke2fs", "git": "/usr/bin/git"}
+        missing = [package for package, file in needs.items() if not Path(file).exists()]
+        has_venv = subprocess.run(["/usr/bin/python3", "-c", "import ensurepip, venv"], capture_output=True)
+        return missing if has_venv.returncode == 0 else [*missing, "python3-venv"]
+
+    def _prepare(self, tests: list[str]) -> list[str]:
+        try:
+            card = make_card(self.share)
+        except CardError as error:
+            shutil.rmtree(self.share)
+            raise MachineError(str(error)) from error
+        for file in VM.glob("vm-*"):
+            shutil.copy(file, self.share)
+        shutil.copy(VM / "guest-systemd", self.share / "guest")
+        shutil.copy(VM / "jobs", self.share)
+        jobs = [list(some) for _, some in groupby(tests, lambda test: test.partition("::")[0])]
+        for number, job in enumerate(jobs, 1):
+            (self.share / f"job-{number}").write_text(_job("tests.settings", job))
+        self.reboots_left = len(jobs) - 1
+        return ["-drive", f"file={card},if=virtio,format=raw,cache=unsafe"]
+
+    def _is_over(self) -> bool:
+        """QEMU ends where the guest starts anew, and is started again: a reset of its own takes it minutes."""
+        if not super()._is_over():
+            return False
+        if self.reboots_left == 0 or self.process.returncode != 0:
+            return True
+        self.reboots_left -= 1
+        self.process = self._boot()
+        return False
+
+
+def _job(settings: str, tests: list[str]) -> str:
     plugins = ["-p", "pytest_django.plugin", "-p", "no:cacheprovider"]
-    pytest = [sys.executable, "-m", "pytest", *plugins, "-o", "addopts=", "--ds", "tests.hardware.settings", *tests]
+    pytest = [sys.executable, "-m", "pytest", *plugins, "-o", "addopts=", "--ds", settings, *tests]
     exports = {"PATH": os.environ["PATH"], "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     rows = [f"export {name}={shlex.quote(value)}" for name, value in exports.items()]
-    # A run takes minutes: this copies the checkout into memory, so that edits made outside meanwhile stay outside.
+    # A run takes minutes: this copies the checkout, so that edits made outside meanwhile stay outside.
     snapshot = "find . -mindepth 1 -name '.*' -prune -o -type f -exec chown root {} +"
     return "\n".join([*rows, f"cd {shlex.quote(str(ROOT))}", snapshot, shlex.join(pytest)])
 

@@ -50,7 +50,7 @@ ln -s busybox root/bin/sh
 cp "$here/init" root/init
 chmod +x root/init
 depmod -b kernel "$release"
-for module in virtio_pci 9pnet_virtio 9p overlay configfs virtio_rng; do
+for module in virtio_pci 9pnet_virtio 9p overlay configfs virtio_rng virtio_blk ext4 autofs4; do
     modprobe -d "$work/kernel" -S "$release" --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
 done | awk '!seen[$0]++' >wanted
 xargs cp -t root/modules <wanted
