@@ -17,4 +17,8 @@ DATABASES = {  # the tests' own database lives in memory; tests of several proce
     "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+MIDDLEWARE = [
+    {"whitenoise.middleware.WhiteNoiseMiddleware": "tests.static_files.StaticFiles"}.get(name, name)
+    for name in MIDDLEWARE  # noqa: F405
+]
 HOST_NAMES = [*HOST_NAMES, "testserver"]  # noqa: F405
