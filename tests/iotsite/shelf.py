@@ -64,6 +64,7 @@ class Shelf:
         add_relays(self.site, "Lamp")
         self.back_up().rename(self.backup)
         add_relays(self.site, "Pump")
+        self.backups.rmdir()
         self.site.manage("shell", "-c", WRITE_AND_DIE)
         assert (self.site.data_dir / "db.sqlite3-wal").stat().st_size
         shutil.copytree(self.site.data_dir, self.site.folder / "template")
@@ -73,6 +74,7 @@ class Shelf:
         for process in self.site.processes:
             process.kill()
             process.wait()
+        self.site.processes.clear()
         shutil.rmtree(self.site.data_dir, ignore_errors=True)
         shutil.copytree(self.site.folder / "template", self.site.data_dir)
         shutil.copy(self.site.folder / "unharmed", self.backup)

@@ -3,12 +3,10 @@
 import fcntl
 import os
 import resource
-import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,23 +14,10 @@ import pytest
 import requests
 
 from iotsite import backup, holders
-from tests.iotsite.shelf import Shelf, blocked, content, edit, made_shelf
+from tests.iotsite.shelf import Shelf, blocked, content, edit
 from tests.site import ROOT, add_relays, wait_for
 
 pytestmark = pytest.mark.xdist_group("backup")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> Iterator[Shelf]:
-    with made_shelf(tmp_path_factory.mktemp("s"), template_database) as shelf:
-        yield shelf
-
-
-@pytest.fixture
-def shelf(made: Shelf) -> Shelf:
-    made.fresh()
-    shutil.rmtree(made.backups, ignore_errors=True)
-    return made
 
 
 def test_it_has_every_row_and_says_where_it_is_from(shelf: Shelf) -> None:
@@ -190,25 +175,29 @@ def test_one_at_a_time_the_second_waits(shelf: Shelf) -> None:
 @pytest.mark.slow
 def test_a_kill_at_any_line_leaves_whole_backups_only_and_the_next_sweeps(shelf: Shelf) -> None:
     whole = content(shelf.database)
-    kills, drafts, line = 0, 0, 1
     shelf.backups.mkdir()
+    kills, drafts, line = 0, 0, 1
     while shelf.runner.is_killed("backup", line=line):
         kills, line = kills + 1, line + 9
-        drafts += any(backup.DRAFT.fullmatch(path.name) for path in shelf.backups.iterdir())
-        assert_whole(shelf.backups, whole)
+        drafts += take_whole(shelf.backups, whole) > 0
     for moment in range(1, 16):
-        shelf.runner.is_killed("backup", "--keep", "3", after=moment * 0.004)
-        assert_whole(shelf.backups, whole)
-    shelf.runner.do("backup", "--keep", "3")
+        shelf.runner.is_killed("backup", after=moment * 0.004)
+        take_whole(shelf.backups, whole)
+    made = shelf.back_up()
+    assert list(shelf.backups.iterdir()) == [made]
     assert kills > 20
     assert drafts > 5
-    assert len(list(shelf.backups.iterdir())) == 3
 
 
-def assert_whole(folder: Path, expected: object) -> None:
+def take_whole(folder: Path, expected: object) -> int:
+    """Take the backups away, each of which must be whole; how many files are left of those that were begun."""
     for path in folder.iterdir():
         if backup.NAME.fullmatch(path.name):
             assert content(path) == expected
+            path.unlink()
+    left = list(folder.iterdir())
+    assert all(backup.DRAFT.fullmatch(path.name) for path in left)
+    return len(left)
 
 
 SLUGS = ("lamp", "pump", "fan", "door")

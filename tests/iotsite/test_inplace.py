@@ -2,29 +2,16 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.iotsite.shelf import Shelf, content, edit, made_shelf
+from tests.iotsite.shelf import Shelf, content, edit
 from tests.site import wait_for
 
-pytestmark = pytest.mark.xdist_group("restore")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> Iterator[Shelf]:
-    with made_shelf(tmp_path_factory.mktemp("s"), template_database) as shelf:
-        yield shelf
-
-
-@pytest.fixture
-def shelf(made: Shelf) -> Shelf:
-    made.fresh()
-    return made
+pytestmark = pytest.mark.xdist_group("backup")
 
 
 def restore(shelf: Shelf, file: Path) -> str:
@@ -173,7 +160,7 @@ def test_a_writer_that_does_not_end_is_not_waited_for_for_ever(shelf: Shelf) -> 
 def test_a_kill_at_any_line_leaves_the_old_or_the_new_one_whole(shelf: Shelf) -> None:
     old, new = content(shelf.database), content(shelf.backup)
     found = []
-    for how in [{"line": line} for line in range(150, 900, 25)] + [{"after": n * 0.03} for n in range(1, 9)]:
+    for how in [{"line": line} for line in range(150, 900, 45)] + [{"after": n * 0.03} for n in range(1, 9)]:
         shelf.fresh()
         shelf.runner.is_killed("restore", str(shelf.backup), "--in-place", **how)
         now = content(shelf.database)
@@ -181,7 +168,7 @@ def test_a_kill_at_any_line_leaves_the_old_or_the_new_one_whole(shelf: Shelf) ->
         assert all(content(folder / "db.sqlite3") == old for folder in shelf.kept)
         assert shelf.kept or now == old
         found.append(now == new)
-    assert found.count(False) > 10
+    assert found.count(False) > 5
     assert any(found)
     restore(shelf, shelf.backup)
     assert content(shelf.database) == new
