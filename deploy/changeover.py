@@ -11,8 +11,6 @@ from machine import REFRESH, WEB, Machine, MachineError, say
 from release import lay_system_files, use
 from versions import called
 
-RESTORE_TRIES = 3
-
 
 class Changeover:
     """What runs, between the two releases of a journal."""
@@ -20,6 +18,7 @@ class Changeover:
     def __init__(self, machine: Machine, journal: Journal, patience: float) -> None:
         self.machine = machine
         self.journal = journal
+        self.patience = patience
         self.old = machine.releases / journal.old
         self.new = machine.releases / journal.new
         self.controllers = Controllers(machine, journal.services, patience)
@@ -73,15 +72,15 @@ class Changeover:
         """Put the database back, where it was changed; what is wanted of relays stays."""
         if not self.journal.backup:
             return
-        for _ in range(RESTORE_TRIES):
+        end = time.monotonic() + self.patience
+        while True:
             try:
                 said = self.machine.manage("restore", self.journal.backup, "--in-place", release=self.old)
                 break
-            except MachineError as error:
-                why = error
+            except MachineError:
+                if time.monotonic() > end:
+                    raise
                 time.sleep(1)  # somebody may be looking at something on the command line
-        else:
-            raise why
         say(said.strip())
 
     def by_hand(self) -> str:

@@ -1,13 +1,14 @@
 """A machine in a folder on which the site is installed and runs, and where its releases come from."""
 
+import fcntl
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class Upstream:
     def __init__(self, folder: Path) -> None:
         self.folder = copy_tree(folder)
         self.git("init", "--quiet", "--initial-branch=main")
-        self.commit("v0.1.0", {CONTROLLERS: lambda text: text.replace("StartLimitBurst=5", "StartLimitBurst=2")}, on="")
+        self.commit("v0.1.0", {CONTROLLERS: lambda text: text.replace("StartLimitBurst=5", "StartLimitBurst=3")}, on="")
 
     def git(self, *arguments: str) -> str:
         done = subprocess.run([*GIT, *arguments], cwd=self.folder, capture_output=True, text=True)
@@ -179,6 +180,13 @@ class Installed:
             if levels[-1:] != [row.level]:
                 levels.append(row.level)
         return found
+
+    @contextmanager
+    def looked_into(self) -> Iterator[None]:
+        """While somebody looks into the database, and does not stop: it cannot be put back."""
+        with (self.machine.run_dir / "database.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield
 
     def switch_on(self, relay: str) -> None:
         self.machine.manage("switch", relay, "on")

@@ -34,6 +34,8 @@ class Service:
         self.is_wanted = False
         self.state = "inactive"
         self.starts: deque[float] = deque()
+        """Since it was last told to forget them."""
+        self.launches = 0
         self.ears = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.address = manager.folder / f"{name}.notify"
         self.ears.bind(os.fspath(self.address))
@@ -68,6 +70,7 @@ class Service:
 
     def _launch(self) -> None:
         self.starts.append(time.monotonic())
+        self.launches += 1
         self.state = "activating"
         with (self.manager.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(

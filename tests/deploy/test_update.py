@@ -187,7 +187,6 @@ def test_without_a_backup_it_goes_no_further(pi: Installed, upstream: Upstream) 
     ("tag", "step", "why"),
     [
         ("half-way", "Migrating the database", "RuntimeError: the disk is full\n"),
-        ("crash", "Reloading the controllers", f"{CONTROLLER} ended. This says why: journalctl -u {CONTROLLER}\n"),
         ("hang", "Reloading the controllers", f"{CONTROLLER} did not answer within 6 s.\n"),
         ("web", "Starting web and refresh", f"Job for {WEB} failed.\n"),
     ],
@@ -199,6 +198,18 @@ def test_a_step_that_fails_leads_back(pi: Installed, upstream: Upstream, tag: st
     assert said.endswith(back(upstream, step)), said
     assert why in said
     assert ("What it replaced is kept in" in said) == (tag != "hang"), "it alone has no migration"
+    assert_nothing_changed(pi, upstream, before)
+
+
+def test_a_controller_that_dies_again_and_again_is_not_given_up(pi: Installed, upstream: Upstream) -> None:
+    """Neither code can start until the database is put back, which takes longer than its starts are allowed to."""
+    before, service = pi.content(), pi.manager.service(CONTROLLER)
+    with pi.looked_into():
+        update, launches = pi.updating("--to", "crash"), service.launches
+        wait_for(lambda: service.launches >= launches + 5 or service.state == "failed", 120)
+    said, _ = update.communicate(timeout=300)
+    assert f"{CONTROLLER} ended. This says why: journalctl -u {CONTROLLER}\n" in said
+    assert said.endswith(back(upstream, "Reloading the controllers")), said
     assert_nothing_changed(pi, upstream, before)
 
 
@@ -219,9 +230,8 @@ def test_a_kill_before_anything_is_touched_leaves_nothing_to_settle(pi: Installe
 def test_what_a_kill_left_is_settled_once_the_way_back_is_free(pi: Installed, upstream: Upstream) -> None:
     before = pi.content()
     pi.update_until("Migrating", signal.SIGKILL)
-    with (pi.machine.run_dir / "database.lock").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)  # somebody looks into the database, and does not stop
-        status, said = pi.update()
+    with pi.looked_into():
+        status, said = pi.update(patience=1)
     backup = max((pi.machine.data_dir / "backups").iterdir())
     assert status == 1
     assert said.endswith(
