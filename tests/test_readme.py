@@ -205,3 +205,12 @@ def test_the_recorded_answers_are_read_as_it_says(site: Site) -> None:
     done = site.manage(*found[1].split())
     assert done.returncode == 0, done.stderr
     assert re.match(r"HKHKG mardep: \d+ calls: \d{3} new", done.stdout)
+
+
+def test_its_line_for_https_closes_the_open_port_wherever_that_stands(tmp_path: Path) -> None:
+    found = re.search(r"sudo (sed .+) /etc/iotsite\.env", README)
+    assert found
+    for before in ("DATA_DIR=/d\nLISTEN=0.0.0.0:8000\n", "LISTEN=0.0.0.0:8000\nDATA_DIR=/d\n", "DATA_DIR=/d\n"):
+        (tmp_path / "env").write_text(before)
+        subprocess.run(["bash", "-c", f"{found[1]} {tmp_path / 'env'}"], check=True)
+        assert (tmp_path / "env").read_text() == "DATA_DIR=/d\nHTTPS=on\n"
