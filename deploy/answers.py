@@ -137,10 +137,10 @@ class Web:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where it is asked: at LISTEN, the first one, as Django reads it; by the loopback where that is everywhere."""
-        found = LISTEN.search(self.machine.config.read_text()) if self.machine.config.exists() else None
-        host, port = (found[1], int(found[2])) if found else ("127.0.0.1", 8000)
-        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port
+        """Where it is asked: at LISTEN, the last one, as Django reads it; by the loopback where that is everywhere."""
+        found = LISTEN.findall(self.machine.config.read_text()) if self.machine.config.exists() else []
+        host, port = found[-1] if found else ("127.0.0.1", "8000")
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)
 
     def refusal(self, page: str) -> str:
         """Why a page does not say yes, in a sentence; empty where it does."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from changeover import settle_at_boot
+from journal import Journal
 from machine import WEB
 from tests.deploy.installed import CONTROLLER, Edits, Installed, Upstream
 from tests.site import ROOT, wait_for
@@ -287,6 +288,9 @@ def test_a_kill_after_people_were_let_in_does_not_put_the_database_back(only: In
     wait_for(lambda: ("start", WEB) in only.manager.asked, 120)
     update.kill()
     update.communicate()
+    left = Journal.left(only.machine)
+    assert left
+    assert left.is_open
     only.switch_on("Garden pump")
     status, said = only.update()
     assert status == 0, said
