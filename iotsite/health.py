@@ -5,7 +5,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 
-from iotsite import database
+from iotsite import database, starting
 from relays.models import Board
 
 
@@ -35,7 +35,7 @@ def _board_problems() -> list[str]:
     for board in boards:
         silent_for, beat = board.silent_for, board.files.last_beat() or {}
         if silent_for is None:
-            found.append(f"The controller of {board} does not run: start it with manage.py run_relays.")
+            found.append(f"The controller of {board} does not run: start it with {starting.controller(board.pk)[-1]}.")
         elif not board.is_served:
             found.append(f"The controller of {board} has not answered for {silent_for:.0f} s.")
         elif problem := beat.get("problem"):

@@ -25,10 +25,8 @@ def page(request: HttpRequest) -> HttpResponse:
     host, _ = split_domain_port(request.get_host())
     if host == "localhost" or network.is_this_machine(host):
         host = places.names_of(socket.gethostname())[-1]  # what others call it
-    is_installed = settings.BASE_DIR.parent.name == "releases"
-    return render(
-        request, "https.html", {"host": host, "is_installed": is_installed, "is_exposed": is_exposed(request)}
-    )
+    told = {"host": host, "is_installed": settings.IS_INSTALLED, "is_exposed": is_exposed(request)}
+    return render(request, "https.html", told)
 
 
 @login_not_required

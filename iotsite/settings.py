@@ -10,6 +10,8 @@ from csp.constants import NONE, SELF
 from iotsite import network, places, retention
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+# By script/install: systemd starts what script/server starts elsewhere.
+IS_INSTALLED = BASE_DIR.parent.name == "releases"
 
 env = environ.Env(
     DEBUG=(bool, False),

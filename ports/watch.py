@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from iotsite import database, places
+from iotsite import database, places, starting
 from iotsite.notify import notify
 from ports.models import Feed, Refresh
 from ports.progress import running, tell, telling
@@ -42,7 +42,7 @@ ALIVE = "WATCHDOG=1"
 BUSY_FOR = 5.0
 """Seconds until a feed that another process works at is looked at again."""
 MOST_FAILURES = 10
-START_IT = "Nothing fetches ships now: start it with manage.py refresh_ships --watch."
+START_IT = f"Nothing fetches ships now: start it with {starting.refresh()}."
 GIVEN_UP = "refresh.given-up"
 """The file in RUN_DIR by which script/server says so (iotsite/supervisor.py)."""
 

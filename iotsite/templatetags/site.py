@@ -2,7 +2,7 @@ from django import template
 from django.conf import settings
 from django.urls import reverse
 
-from iotsite import https
+from iotsite import https, starting
 from iotsite.parts import Parts, parts_of
 
 register = template.Library()
@@ -27,3 +27,15 @@ def is_overheard(context: template.Context) -> bool:
 def is_public() -> bool:
     """Whether ships can be read of without signing in: {% is_public as is_public %}."""
     return settings.PORTS_PUBLIC
+
+
+@register.simple_tag
+def start_controller(board: int) -> list[str]:
+    """The commands that start the controller of a board: {% start_controller board.id as commands %}."""
+    return starting.controller(board)
+
+
+@register.simple_tag
+def start_refresh() -> str:
+    """The command that keeps the ports fresh."""
+    return starting.refresh()

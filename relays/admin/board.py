@@ -7,6 +7,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 
+from iotsite import starting
 from iotsite.admin import moment
 from relays import wiring
 from relays.admin.edited import EditedAdmin, Sections
@@ -57,7 +58,7 @@ class BoardAdmin(EditedAdmin):
         if not board.is_enabled:
             words = "Disabled: it has no controller, and its relays do nothing."
         elif silent_for is None:
-            words = "Its controller does not run: start it with script/server or manage.py run_relays."
+            words = f"Its controller does not run: start it with {' or '.join(starting.controller(board.pk))}."
         elif board.is_served:
             words = "Its controller answers."
         else:

@@ -72,7 +72,7 @@ def test_the_page_says_how_it_came_and_what_to_do(client: Client) -> None:
 
 
 def test_an_installed_site_says_what_is_to_be_done_there(client: Client, settings: Settings) -> None:
-    settings.BASE_DIR = settings.BASE_DIR / "releases" / "abc1234"
+    settings.IS_INSTALLED = True
     page = client.get("/https").content.decode()
     assert "sudo systemctl restart iotsite-web caddy" in page
     assert "script/server" not in page

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from iotsite import starting
 from relays.management.line import LineCommand, save
 from relays.models import Board
 
@@ -19,6 +20,4 @@ class Command(LineCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         board = Board(name=options["name"], driver=options["driver"], header=options["header"])
         save(board)
-        self.stdout.write(
-            f"{board} is added. Its controller: manage.py run_relays (script/server starts it by itself)."
-        )
+        self.stdout.write(f"{board} is added. Its controller starts with {' or '.join(starting.controller(board.pk))}.")

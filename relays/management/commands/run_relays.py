@@ -76,7 +76,7 @@ class Command(BaseCommand):
 def _newest() -> list[str]:
     """What starts the newest manage.py: the one of the release in use, where releases lie side by side (deploy/)."""
     current = settings.BASE_DIR.parent.parent / "current"
-    if settings.BASE_DIR.parent.name != "releases" or not current.exists():
+    if not (settings.IS_INSTALLED and current.exists()):
         return [sys.executable, sys.argv[0]]
     release = current.resolve()
     return [str(release / ".venv" / "bin" / "python"), str(release / "manage.py")]
