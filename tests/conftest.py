@@ -10,7 +10,15 @@ from accounts import guard
 from accounts.models import User
 from relays import clock
 from relays.models import Board, Relay
-from tests.site import Site, make_site, migrated_database
+from tests.site import ROOT, Site, make_site, migrated_database
+
+LONGEST_FIRST = ("hardware", "deploy", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes goes first, so that in the end no worker is left alone with it."""
+    places = {folder: place for place, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.relative_to(ROOT / "tests").parts[0], len(places)))
 
 
 @pytest.fixture(scope="session")
