@@ -27,8 +27,8 @@ from machine import Machine, MachineError, end_well, say
 from release import Clone, make
 from versions import called
 
-PATIENCE = 60.0
-"""Seconds within which controllers and web must answer; a small Pi with a slow card needs a third of it."""
+PATIENCE = 180.0
+"""Seconds within which controllers and web must answer, if they live; a small Pi reads a new release off its card."""
 KEPT = 3
 """Releases, the one in use among them."""
 COPIES = 5

@@ -20,3 +20,15 @@ def notify(message: str) -> None:
             sender.sendto(message.encode(), address)
         except OSError:
             pass  # a supervisor that is gone is no reason to drop a relay
+
+
+def be_patient(seconds: float) -> None:
+    """Ask the supervisor's watchdog to wait so long for the next word, until ``ready()``."""
+    notify(f"WATCHDOG_USEC={seconds * 1_000_000:.0f}")
+
+
+def ready() -> None:
+    """Say that the work has begun; from now on with the patience that the unit says (WatchdogSec=)."""
+    notify("READY=1")
+    if usual := os.environ.get("WATCHDOG_USEC"):
+        notify(f"WATCHDOG_USEC={usual}")

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from iotsite import __version__, database, places
-from iotsite.notify import notify
+from iotsite.notify import be_patient, notify, ready
 from iotsite.prepared import Kept
 from relays import clock, plan, recorder, runfiles
 from relays.boards import BoardError, Driver
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 LOOK_EVERY = 1.0
 MOST_PASSES = 8
 DRAIN_WITHIN = 5.0
+START_WITHIN = 110.0
+"""Seconds that a start may take, as TimeoutStartSec in deploy/systemd: a small Pi reads a new release off its card."""
 ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 HEAD_START = 0.005
 """Seconds that the recorder has for itself after lines were moved: somebody waits to be told."""
@@ -90,7 +92,7 @@ class Controller:
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA busy_timeout = 50")  # a deadline does not wait for a locked database
         self.look()
-        notify("READY=1")
+        ready()
 
     def run(self, ear: int) -> bool:
         """Serve until a signal asks for an end; ``ear`` is readable then. Says whether to come back, upgraded."""
@@ -400,7 +402,7 @@ class Controller:
         if self.is_asked_to_stop:
             return
         runfiles.hand_on(self.lock)
-        notify("WATCHDOG=1")  # a start takes a while on a small Pi
+        be_patient(START_WITHIN)
         os.chdir(Path(command[1]).parent)  # the folder we were started in may go with the release that it is of
         os.execv(command[0], command)
 

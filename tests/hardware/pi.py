@@ -122,8 +122,8 @@ class Pi:
         """The controller serves, the relays of ON are on, and what became of the lines so far is forgotten."""
         if self.property(CONTROLLER, "ActiveState") != "active":
             self.systemctl("start", CONTROLLER)
-        self.settle()
-        for name in ON:
+            self.settle()
+        for name in set(ON) - self.relays_on():
             self.switch_on(name)
         self.chip.begin()
 

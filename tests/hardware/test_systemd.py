@@ -36,14 +36,6 @@ def test_a_restart_of_the_web_server_touches_no_line(pi: Pi) -> None:
     assert pi.chip.steps() == []
 
 
-def test_kill_9_of_the_web_server_touches_no_line(pi: Pi) -> None:
-    restarts = int(pi.property(WEB, "NRestarts"))
-    os.kill(pi.pid(WEB), signal.SIGKILL)
-    pi.wait_until(lambda: int(pi.property(WEB, "NRestarts")) == restarts + 1, "the web server, again")
-    pi.wait_for_state(WEB, "active")
-    assert pi.chip.steps() == []
-
-
 def test_a_reload_starts_the_controller_anew_without_an_edge(pi: Pi) -> None:
     pid = pi.pid()
     pi.systemctl("reload", CONTROLLER)

@@ -137,6 +137,28 @@ def test_a_supervisor_is_told_and_a_hung_controller_is_silent(site: Site, monkey
         wait_for(lambda: site.files().is_served, 5)
 
 
+def test_the_watchdog_waits_while_a_controller_starts_anew(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = site.run_dir / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+        ear.bind(str(address))
+        ear.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(address))
+        monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+        add_relays(site, "Lamp")
+        process = site.start_controller()
+        assert heard(ear) == [b"READY=1", b"WATCHDOG_USEC=30000000"]
+        process.send_signal(signal.SIGHUP)
+        assert heard(ear, 3) == [b"WATCHDOG_USEC=110000000", b"READY=1", b"WATCHDOG_USEC=30000000"]
+
+
+def heard(ear: socket.socket, count: int = 2) -> list[bytes]:
+    """The next words but for those that say that it lives."""
+    words: list[bytes] = []
+    while len(words) < count:
+        words += {ear.recv(100)} - {b"WATCHDOG=1"}
+    return words
+
+
 def empty(ear: socket.socket) -> None:
     """Take what has come already."""
     try:
