@@ -182,7 +182,9 @@ def _problems(said: bytes) -> str:
 
 def _wait(wrong: Callable[[], Any], seconds: float) -> Any:
     """Wait until nothing is wrong; what still is after so many seconds."""
-    end = time.monotonic() + seconds
+    end, looked_at = time.monotonic() + seconds, time.monotonic()
     while (found := wrong()) and time.monotonic() < end:
-        time.sleep(LOOK_EVERY)
+        # On a small Pi asking systemd takes a second: most of the time is to be left to what is waited for.
+        time.sleep(max(LOOK_EVERY, 2 * (time.monotonic() - looked_at)))
+        looked_at = time.monotonic()
     return found

@@ -18,7 +18,12 @@ LONGEST_FIRST = ("hardware", "deploy", "browser")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes minutes goes first, so that in the end no worker is left alone with it."""
     places = {folder: place for place, folder in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: places.get(item.path.relative_to(ROOT / "tests").parts[0], len(places)))
+
+    def turn(item: pytest.Item) -> tuple[int, bool]:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        return places.get(folder, len(places)), item.get_closest_marker("slow") is None
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")

@@ -46,8 +46,8 @@ def _reports(item: pytest.Item) -> Iterator[pytest.TestReport]:
     if kernel.folder is None:
         yield _report(item, "failed", kernel.why_not) if kernel.is_failure else _skip(item, kernel.why_not)
         return
-    if _kind(item) == "systemd" and (missing := machine.Pi.missing()):
-        yield _skip(item, f"a Pi needs {', '.join(missing)}")
+    if _kind(item) == "systemd" and (why_not := machine.Pi.why_not()):
+        yield _skip(item, why_not)
         return
     try:
         for data in _machine(item, kernel.folder).results(_name(item)):

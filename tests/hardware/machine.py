@@ -29,6 +29,8 @@ SHARE = Path("/gpio-out")
 
 IS_GUEST = "GPIO_SIM" in os.environ
 NOT_POSSIBLE_HERE = 77
+PROCESSORS = 4
+"""Fewer would make a whole run longer than the 25 minutes that it may take."""
 LONGEST_BOOT = 240.0
 LONGEST_RUN = 1800.0
 
@@ -132,8 +134,16 @@ class Machine:
 class Pi(Machine):
     """systemd on a card of its own: a boot for the tests of each file, each with what the one before left there."""
 
+    @classmethod
+    def why_not(cls) -> str:
+        """Why it is not to be had here; empty where it is."""
+        if (os.cpu_count() or 1) < PROCESSORS and "WITH_SYSTEMD" not in os.environ:
+            return f"the machine with systemd wants {PROCESSORS} processors, or WITH_SYSTEMD=1: it takes minutes of two"
+        missing = cls._missing()
+        return f"the machine with systemd needs {', '.join(missing)}" if missing else ""
+
     @staticmethod
-    def missing() -> list[str]:
+    def _missing() -> list[str]:
         """The packages of Debian that it needs besides, and that are not installed here."""
         needs = {"systemd": "/lib/systemd/systemd", "e2fsprogs": "/sbin/mke2fs", "git": "/usr/bin/git"}
         missing = [package for package, file in needs.items() if not Path(file).exists()]

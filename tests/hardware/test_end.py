@@ -1,11 +1,42 @@
-"""What the ends of processes do to relays that are on, beside those that test_systemd.py brings about by units."""
+"""What the ends of processes do to relays that are on: what their owner chose, in one edge, and nothing else."""
 
+import signal
 import time
 from datetime import timedelta
 
+from relays.models import Relay
 from tests.hardware.house import ON, RELAYS, House
 
 FREED_AND_CLAIMED = {wiring["line"]: ["free", "output"] for wiring in RELAYS.values()}
+
+
+def test_sigterm_switches_off_what_is_not_to_be_held_and_the_next_start_is_a_power_up_for_it(house: House) -> None:
+    house.switch(True, *ON)
+    house.edit("pump", power_up=Relay.PowerUp.LAST)
+    house.chip.begin()
+    assert house.end(signal.SIGTERM) == 0
+    assert house.moves() == {"lamp": ["off"], "pump": ["off"]}
+    house.start()
+    assert house.moves() == {"lamp": ["off"], "pump": ["off", "on"]}
+
+
+def test_sighup_starts_the_controller_anew_without_an_edge(house: House) -> None:
+    house.switch(True, *ON)
+    house.chip.begin()
+    pid = house.pid
+    house.upgrade()
+    assert house.site.files().last_beat()["pid"] == pid
+    assert house.claims() == FREED_AND_CLAIMED
+    assert house.moves() == {}
+
+
+def test_kill_9_and_a_new_start_move_no_line(house: House) -> None:
+    house.switch(True, *ON)
+    house.chip.begin()
+    house.kill()
+    house.start()
+    assert house.claims() == FREED_AND_CLAIMED
+    assert house.moves() == {}
 
 
 def test_a_crash_leaves_the_lines_as_they_are(house: House) -> None:
@@ -20,6 +51,19 @@ def test_a_crash_leaves_the_lines_as_they_are(house: House) -> None:
     house.start()
     assert house.claims() == FREED_AND_CLAIMED
     assert house.moves() == {}
+
+
+def test_failsafe_switches_off_what_is_not_to_be_held_and_the_next_start_is_a_power_up_for_it(house: House) -> None:
+    house.switch(True, *ON)
+    house.edit("pump", power_up=Relay.PowerUp.LAST)
+    house.kill()
+    house.chip.begin()
+    done = house.fail_safe()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert house.moves() == {"lamp": ["off"], "pump": ["off"]}
+    house.start()
+    assert house.moves() == {"lamp": ["off"], "pump": ["off", "on"]}
+    assert not house.site.relay("lamp")["wanted"]
 
 
 def test_failsafe_does_nothing_while_a_controller_runs(house: House) -> None:

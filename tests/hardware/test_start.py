@@ -1,11 +1,9 @@
-"""How lines are taken: once, at the level they are to have, and by one controller only.
-
-What a stop and a real reboot do to them is in test_systemd.py and test_systemd_reboot.py.
-"""
+"""How lines are taken: once, at the level they are to have, and by one controller only."""
 
 import subprocess
 import sys
 
+from relays.models import Relay
 from tests.hardware.house import ON, RELAYS, House
 from tests.site import ROOT
 
@@ -18,6 +16,16 @@ def test_after_a_boot_each_line_is_claimed_once_at_its_off_level(house: House) -
         steps = [(step.cause, step.level) for step in house.chip.steps(wiring["line"])]
         assert steps == [("output", 1 if wiring["polarity"] == "active-low" else 0)]
     assert house.moves() == {}
+
+
+def test_after_a_boot_relays_go_on_in_one_edge_where_that_is_their_power_up(house: House) -> None:
+    house.switch(True, "lamp", "pump", "fan")
+    house.edit("fan", power_up=Relay.PowerUp.LAST)
+    house.edit("heater", power_up=Relay.PowerUp.ON)
+    house.reboot()
+    house.chip.begin()
+    house.start()
+    assert house.moves() == {"fan": ["on"], "heater": ["on"]}
 
 
 def test_a_second_controller_names_the_first_and_moves_no_line(house: House) -> None:
