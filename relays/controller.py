@@ -92,6 +92,7 @@ class Controller:
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA busy_timeout = 50")  # a deadline does not wait for a locked database
         self.look()
+        self.header.begin()
         ready()
 
     def run(self, ear: int) -> bool:

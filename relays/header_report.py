@@ -4,6 +4,7 @@ It may open the chip; who looks at the site often may not: the web server under 
 the group gpio.
 """
 
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,8 +17,6 @@ from relays.line import Line
 from relays.runfiles import BoardFiles
 
 EVERY = 60.0
-FIRST_AFTER = 1.0
-"""Seconds after the start: its lines are claimed by then."""
 
 
 class Reporter:
@@ -26,7 +25,11 @@ class Reporter:
     def __init__(self, files: BoardFiles, chip: int | None) -> None:
         self.files = files
         self.chip = chip
-        self.due_at = clock.boot_seconds() + FIRST_AFTER
+        self.due_at = math.inf
+
+    def begin(self) -> None:
+        """Tell it from now on: the lines are claimed."""
+        self.due_at = clock.boot_seconds()
 
     @property
     def is_due(self) -> bool:

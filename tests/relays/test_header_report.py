@@ -20,7 +20,7 @@ def test_a_board_that_is_no_header_has_nothing_to_tell(board: Board) -> None:
 def test_it_tells_after_its_lines_are_claimed_and_then_rarely(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     reporter = Reporter(board.files, 99)
     assert not reporter.is_due
-    reporter.due_at -= header_report.FIRST_AFTER
+    reporter.begin()
     assert reporter.is_due
     reporter.tell([])
     assert not reporter.is_due
