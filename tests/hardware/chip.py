@@ -81,5 +81,13 @@ class Chip:
         """The steps that changed a level."""
         return edges_of(self.steps(line), self.levels)
 
+    def claims(self) -> dict[str, list[str]]:
+        """How each line was claimed since the trace began, and freed."""
+        claims: dict[str, list[str]] = {}
+        for step in self.steps():
+            if step.cause in ("input", "output", "free"):
+                claims.setdefault(step.line, []).append(step.cause)
+        return claims
+
     def _file(self, line: str, name: str) -> Path:
         return self.folder / f"sim_gpio{line.removeprefix('GPIO')}" / name

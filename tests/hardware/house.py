@@ -170,14 +170,6 @@ class House:
                 moves.setdefault(relay.name, []).append("on" if edge.level != relay.is_active_low else "off")
         return moves
 
-    def claims(self) -> dict[str, list[str]]:
-        """How each line was claimed since the trace began, and freed."""
-        claims: dict[str, list[str]] = {}
-        for step in self.chip.steps():
-            if step.cause in ("input", "output", "free"):
-                claims.setdefault(step.line, []).append(step.cause)
-        return claims
-
     def fail_safe(self) -> subprocess.CompletedProcess[str]:
         """Run failsafe.py as systemd does, with the system's own Python."""
         command = ["/usr/bin/python3", "-I", "relays/failsafe.py", str(self.plan)]

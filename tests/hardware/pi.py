@@ -113,7 +113,7 @@ class Pi:
 
     def wait_for_claims(self) -> None:
         """Until a controller has taken all lines from another one, and has said so."""
-        self.wait_until(lambda: self.claims() == FREED_AND_CLAIMED, "all lines claimed again")
+        self.wait_until(lambda: self.chip.claims() == FREED_AND_CLAIMED, "all lines claimed again")
         self.settle()
 
     # --- relays ---------------------------------------------------------------------------------------------
@@ -140,11 +140,3 @@ class Pi:
 
     def moves(self) -> dict[str, list[str]]:
         return moves([step for step in self.chip.steps() if step.cause != "pull"], self.chip.levels)
-
-    def claims(self) -> dict[str, list[str]]:
-        """How each line was claimed since the trace began, and freed."""
-        claims: dict[str, list[str]] = {}
-        for step in self.chip.steps():
-            if step.cause in ("input", "output", "free"):
-                claims.setdefault(step.line, []).append(step.cause)
-        return claims

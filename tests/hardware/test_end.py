@@ -26,7 +26,7 @@ def test_sighup_starts_the_controller_anew_without_an_edge(house: House) -> None
     pid = house.pid
     house.upgrade()
     assert house.site.files().last_beat()["pid"] == pid
-    assert house.claims() == FREED_AND_CLAIMED
+    assert house.chip.claims() == FREED_AND_CLAIMED
     assert house.moves() == {}
 
 
@@ -35,7 +35,7 @@ def test_kill_9_and_a_new_start_move_no_line(house: House) -> None:
     house.chip.begin()
     house.kill()
     house.start()
-    assert house.claims() == FREED_AND_CLAIMED
+    assert house.chip.claims() == FREED_AND_CLAIMED
     assert house.moves() == {}
 
 
@@ -49,7 +49,7 @@ def test_a_crash_leaves_the_lines_as_they_are(house: House) -> None:
         assert "end=crash" in house.site.log()
         database.execute("UPDATE relays_relay SET min_on = NULL WHERE slug = 'left-low'")
     house.start()
-    assert house.claims() == FREED_AND_CLAIMED
+    assert house.chip.claims() == FREED_AND_CLAIMED
     assert house.moves() == {}
 
 

@@ -93,7 +93,7 @@ def test_an_update_brings_the_next_release_without_an_edge(pi: Pi) -> None:
     assert f"{NEXT_VERSION} ({CURRENT.resolve().name[:7]}) runs, and everything answers. No relay moved." in said
     assert (pi.pid(), pi.beat()["code"]) == (pid, str(CURRENT.resolve()))
     assert CURRENT.resolve() != release
-    assert pi.claims() == FREED_AND_CLAIMED
+    assert pi.chip.claims() == FREED_AND_CLAIMED
     assert pi.moves() == {}
 
 

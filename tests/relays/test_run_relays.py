@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -115,40 +116,43 @@ def test_a_crash_leaves_the_lines_and_the_next_start_goes_on(site: Site) -> None
     assert site.levels("GPIO17") == [1, 0]
 
 
-def test_a_supervisor_is_told_and_a_hung_controller_is_silent(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def ear(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """What a supervisor hears with."""
     address = site.run_dir / "notify"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
-        ear.bind(str(address))
-        ear.settimeout(10)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(address))
+        listening.settimeout(30)
         monkeypatch.setenv("NOTIFY_SOCKET", str(address))
-        add_relays(site, "Lamp")
-        process = site.start_controller()
-        said = {ear.recv(100) for _ in range(4)}
-        assert said == {b"READY=1", b"WATCHDOG=1"}
-        process.send_signal(signal.SIGSTOP)
-        time.sleep(0.2)
-        ear.settimeout(0.1)
-        empty(ear)
-        time.sleep(3.2)
-        with pytest.raises(TimeoutError):
-            ear.recv(100)
-        assert not site.files().is_served
-        process.send_signal(signal.SIGCONT)
-        wait_for(lambda: site.files().is_served, 5)
+        yield listening
 
 
-def test_the_watchdog_waits_while_a_controller_starts_anew(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    address = site.run_dir / "notify"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
-        ear.bind(str(address))
-        ear.settimeout(30)
-        monkeypatch.setenv("NOTIFY_SOCKET", str(address))
-        monkeypatch.setenv("WATCHDOG_USEC", "30000000")
-        add_relays(site, "Lamp")
-        process = site.start_controller()
-        assert heard(ear) == [b"READY=1", b"WATCHDOG_USEC=30000000"]
-        process.send_signal(signal.SIGHUP)
-        assert heard(ear, 3) == [b"WATCHDOG_USEC=110000000", b"READY=1", b"WATCHDOG_USEC=30000000"]
+def test_a_supervisor_is_told_and_a_hung_controller_is_silent(site: Site, ear: socket.socket) -> None:
+    add_relays(site, "Lamp")
+    process = site.start_controller()
+    said = {ear.recv(100) for _ in range(4)}
+    assert said == {b"READY=1", b"WATCHDOG=1"}
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(0.2)
+    ear.settimeout(0.1)
+    empty(ear)
+    time.sleep(3.2)
+    with pytest.raises(TimeoutError):
+        ear.recv(100)
+    assert not site.files().is_served
+    process.send_signal(signal.SIGCONT)
+    wait_for(lambda: site.files().is_served, 5)
+
+
+def test_the_watchdog_waits_while_a_controller_starts_anew(
+    site: Site, ear: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+    add_relays(site, "Lamp")
+    process = site.start_controller()
+    assert heard(ear) == [b"READY=1", b"WATCHDOG_USEC=30000000"]
+    process.send_signal(signal.SIGHUP)
+    assert heard(ear, 3) == [b"WATCHDOG_USEC=110000000", b"READY=1", b"WATCHDOG_USEC=30000000"]
 
 
 def heard(ear: socket.socket, count: int = 2) -> list[bytes]:
