@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 
 from relays.models import Relay
-from tests.hardware.house import ON, RELAYS, House
+from tests.hardware.house import ON, RELAYS, House, wait_until
 
 FREED_AND_CLAIMED = {wiring["line"]: ["free", "output"] for wiring in RELAYS.values()}
 
@@ -63,7 +63,7 @@ def test_failsafe_switches_off_what_is_not_to_be_held_and_the_next_start_is_a_po
     assert house.moves() == {"lamp": ["off"], "pump": ["off"]}
     house.start()
     assert house.moves() == {"lamp": ["off"], "pump": ["off", "on"]}
-    assert not house.site.relay("lamp")["wanted"]
+    wait_until(lambda: not house.site.relay("lamp")["wanted"], "the record of what the power-up made of the lamp")
 
 
 def test_failsafe_does_nothing_while_a_controller_runs(house: House) -> None:
