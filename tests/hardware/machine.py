@@ -189,8 +189,9 @@ def _job(settings: str, tests: list[str]) -> str:
 
 def _qemu(folder: Path, share: Path) -> list[str]:
     # TCG even where there is /dev/kvm: a nested one stops this guest in its early boot.
-    # mitigations=off and tsc=reliable: less to emulate. A Nehalem is emulated faster than newer processors.
-    append = "console=ttyS0 loglevel=5 panic=-1 mitigations=off nokaslr tsc=reliable random.trust_cpu=on"
+    # mitigations=off and tsc=reliable: less to emulate. A Nehalem is emulated faster than newer processors. norandmaps:
+    # what lies at the same address in each process is translated once for all of them.
+    append = "console=ttyS0 loglevel=5 panic=-1 mitigations=off nokaslr norandmaps tsc=reliable random.trust_cpu=on"
     options = {
         "accel": "tcg,thread=multi",
         "machine": "q35",
