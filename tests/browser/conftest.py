@@ -16,6 +16,7 @@ CHROMIUM = Path("/usr/bin/chromium-headless-shell")
 SWITCHES = [
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
     *("--disable-component-update", "--disable-sync"),
+    "--disable-features=SpareRendererForSitePerProcess",  # each window here starts one of its own, and none waits
 ]
 TELL_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
