@@ -20,6 +20,16 @@ from tests.site import wait_for
 HOUR = timedelta(hours=1)
 A_MOMENT = 1.0
 """Seconds in which a watch that had a reason to ask would have asked."""
+SIGNALS_ELSEWHERE = """
+import signal, threading
+import django
+from django.core.management import call_command
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+django.setup()
+call_command("refresh_ships", "--watch")
+"""
+"""A watch whose signals another thread catches: they interrupt its sleep as little as one just before it would."""
 
 
 @pytest.fixture
@@ -146,6 +156,14 @@ def test_a_signal_ends_it_while_it_sleeps(site: HarbourSite) -> None:
     process.terminate()
     assert process.wait(5) == 0
     assert "Traceback" not in site.log()
+
+
+def test_a_signal_that_does_not_interrupt_its_sleep_ends_it_too(site: HarbourSite) -> None:
+    process = site.start(sys.executable, "-c", SIGNALS_ELSEWHERE)
+    wait_for(lambda: "watch=start" in site.log())
+    time.sleep(A_MOMENT)
+    process.terminate()
+    assert process.wait(5) == 0
 
 
 def test_there_is_one_for_each_site(site: HarbourSite) -> None:
