@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from functools import lru_cache
 from typing import Any
 
 from django.db import OperationalError
@@ -13,7 +14,25 @@ NAP = 0.0005
 """Seconds between two tries to begin. SQLite's own naps grow to 100 ms: whoever came first would often come last."""
 
 
+@lru_cache(200)
+def _with_question_marks(statement: str) -> str:
+    """A statement with SQLite's placeholders in the place of Django's."""
+    return base.FORMAT_QMARK_REGEX.sub("?", statement).replace("%%", "%")
+
+
+class Cursor(base.SQLiteCursorWrapper):
+    """Turns each statement into SQLite's words once, which takes longer than running many of them."""
+
+    def convert_query(self, query: str, *, param_names: list[str] | None = None) -> str:
+        if param_names is None:
+            return _with_question_marks(query)
+        return super().convert_query(query, param_names=param_names)
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
+    def create_cursor(self, name: str | None = None) -> Any:
+        return self.connection.cursor(factory=Cursor)
+
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         database.admit()
         connection = super().get_new_connection(conn_params)

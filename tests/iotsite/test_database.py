@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from iotsite import database
@@ -28,6 +28,13 @@ def queued(*works: Callable[[], Any]) -> list[Any]:
 
 def make(name: str) -> Callable[[], str]:
     return lambda: Room.objects.create(name=name).name
+
+
+def test_a_statement_may_hold_percent_signs_however_often_it_is_asked() -> None:
+    for value in ("a", "b"):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT %s || ' is 100%% of %%s'", [value])
+            assert cursor.fetchone() == (f"{value} is 100% of %s",)
 
 
 def test_what_is_written_is_given_back() -> None:
