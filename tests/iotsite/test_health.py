@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,9 @@ def test_a_silent_controller_is_not_ready(client: Client, board: Board) -> None:
     beat = {"pid": 1, "boot_id": clock.boot_id(), "at": clock.boot_seconds() - 12}
     runfiles.write_whole(board.files.run_dir / f"board-{board.pk}.beat", beat)
     status, said = ready(client)
-    assert (status, said["problems"]) == (503, ["The controller of Shed has not answered for 12 s."])
+    assert status == 503
+    [problem] = said["problems"]
+    assert re.fullmatch(r"The controller of Shed has not answered for 1\d s\.", problem)
 
 
 def test_a_heartbeat_of_another_boot_counts_for_nothing(client: Client, board: Board) -> None:
