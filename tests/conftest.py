@@ -1,3 +1,4 @@
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from relays.models import Board, Relay
 from tests.site import ROOT, Site, make_site, migrated_database
 
 LONGEST_FIRST = ("hardware", "deploy", "browser")
+
+
+def pytest_configure() -> None:
+    """Under nohup the hangup is ignored, and so it would be by the sites that tests start, which are to hear it."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
