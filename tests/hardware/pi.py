@@ -18,7 +18,7 @@ from tests.hardware.machine import SHARE
 ADDRESS = "http://127.0.0.1:8000"
 CONTROLLER, FAILSAFE, WEB = "iotsite-controller@1", "iotsite-failsafe@1", "iotsite-web"
 SERVICES = (CONTROLLER, WEB, "iotsite-refresh")
-RUN_DIR = Path("/run/iotsite")
+DATA_DIR, RUN_DIR = Path("/var/lib/iotsite"), Path("/run/iotsite")
 CURRENT = Path("/opt/iotsite/current")
 
 ROOTS = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root"}

@@ -1,4 +1,4 @@
-"""What a reboot does to the relays that test_systemd.py left on, and that all comes back by itself."""
+"""What a reboot does to the relays that test_systemd.py left on, that all comes back by itself, and is taken off."""
 
 import json
 import urllib.request
@@ -7,7 +7,7 @@ import pytest
 
 from tests.hardware.chip import Chip, steps_in
 from tests.hardware.machine import SHARE
-from tests.hardware.pi import ADDRESS, CONTROLLER, FAILSAFE, SERVICES, Pi, at_rest, moves
+from tests.hardware.pi import ADDRESS, CONTROLLER, CURRENT, DATA_DIR, FAILSAFE, SERVICES, Pi, at_rest, moves
 
 TRACE = SHARE / "trace"
 """What was done to the lines while the boot before this one ended."""
@@ -39,3 +39,13 @@ def test_all_that_was_installed_runs_again_and_answers(pi: Pi) -> None:
     with urllib.request.urlopen(f"{ADDRESS}/readyz") as answer:
         assert answer.status == 200
     assert not pi.has_run(FAILSAFE)
+
+
+def test_taken_off_it_switches_off_what_is_not_to_be_held_and_leaves_the_data(pi: Pi) -> None:
+    said = pi.script("install", "--uninstall")
+    assert f"What the site wrote is still in {DATA_DIR}" in said
+    assert pi.moves() == {"pump": ["on", "off"], "fan": ["on"]}
+    for unit in SERVICES:
+        assert (pi.property(unit, "LoadState"), pi.property(unit, "UnitFileState")) == ("not-found", "")
+    assert not CURRENT.exists()
+    assert (DATA_DIR / "db.sqlite3").exists()
