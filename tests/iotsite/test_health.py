@@ -45,7 +45,7 @@ def test_a_board_without_a_controller_is_not_ready(client: Client, board: Board)
 
 
 def test_a_board_that_is_served_is_ready(client: Client, board: Board) -> None:
-    board.files.beat()
+    board.files.beat(at=clock.boot_seconds() + 60)
     assert ready(client)[0] == 200
 
 

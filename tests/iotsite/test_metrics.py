@@ -132,7 +132,7 @@ def test_a_name_is_told_as_it_is_and_tells_nothing_else(told: Scraper, pump: Rel
 
 
 def test_a_controller_is_told_with_its_heartbeat_and_its_memory(told: Scraper, board: Board) -> None:
-    board.files.beat()
+    board.files.beat(at=clock.boot_seconds() + 60)
     key = (str(board.pk), "Shed")
     assert told("iotsite_controller_up") == {key: 1}
     assert 0 <= told("iotsite_controller_heartbeat_age_seconds")[key] < 60

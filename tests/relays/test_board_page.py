@@ -2,6 +2,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from relays import clock
 from relays.boards import kernel
 from relays.models import Board, Relay
 from tests.relays.reading import text
@@ -37,7 +38,7 @@ def test_a_smaller_header_is_drawn_smaller(as_viewer: Client, board: Board) -> N
 
 def test_it_says_how_its_controller_is(as_viewer: Client, board: Board) -> None:
     assert "Its controller does not run. Start it with" in page(as_viewer, board)
-    board.files.beat()
+    board.files.beat(at=clock.boot_seconds() + 60)
     assert "Its controller answers." in page(as_viewer, board)
     Board.objects.update(is_enabled=False)
     assert "Disabled: it has no controller, and its relays do nothing." in page(as_viewer, board)
