@@ -281,8 +281,8 @@ def test_it_says_what_the_next_start_switches_on(shelf: Shelf) -> None:
     assert site.levels("GPIO17") == [1, 0, 1]
     site.start_controller()
     wait_for(lambda: site.levels("GPIO17") == [1, 0, 1, 0])
-    assert site.levels("GPIO18") == [1, 0]
-    assert site.levels("GPIO19") == [1, 0, 1]
+    wait_for(lambda: site.levels("GPIO18") == [1, 0])
+    wait_for(lambda: site.levels("GPIO19") == [1, 0, 1])
 
 
 def test_a_press_that_was_under_way_is_not_made_again(shelf: Shelf) -> None:
@@ -299,7 +299,7 @@ def test_a_press_that_was_under_way_is_not_made_again(shelf: Shelf) -> None:
     files.lines.unlink()
     assert "On after that: none.\n" in shelf.restore(made)
     shelf.site.start_controller()
-    assert shelf.site.levels("GPIO17") == [1]
+    assert wait_for(lambda: shelf.site.levels("GPIO17"), what="its claim") == [1]
 
 
 # --- kills --------------------------------------------------------------------------------------------------------
