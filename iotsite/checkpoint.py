@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WORTH_IT = 1024 * 1024
 LOOK_EVERY = 5.0
 
 
@@ -53,7 +52,7 @@ class Checkpointer(threading.Thread):
     def look(self) -> bool:
         """Checkpoint if it is worth it and ours to do; says whether it did."""
         with self._having_lock() as is_ours:
-            if not is_ours or database.wal_size() < WORTH_IT or database.problem():
+            if not is_ours or database.wal_size() < database.WORTH_A_CHECKPOINT or database.problem():
                 return False
             checkpoint()
             return True

@@ -26,6 +26,8 @@ from django.db import DatabaseError, connection, transaction
 from iotsite import places
 
 WAL_LIMIT = 16 * 1024 * 1024
+WORTH_A_CHECKPOINT = 1024 * 1024
+"""Bytes in the write-ahead log."""
 QUEUE_FOR = 5.0
 TOO_LONG = "others have been writing for too long"
 REPLACED = "The database {} was replaced while iotsite was running: restart iotsite."

@@ -15,7 +15,6 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from iotsite import database
-from iotsite.checkpoint import WORTH_IT
 from iotsite.histories import HISTORIES, History, Rows, silence_around
 
 log = logging.getLogger(__name__)
@@ -126,7 +125,7 @@ class Quiet:
     def has_come(self) -> bool:
         """To be asked every ``PAUSE`` seconds; after ``PATIENCE`` it has come anyhow."""
         was, self._version = self._version, _version()
-        is_quiet = was == self._version and database.wal_size() < WORTH_IT
+        is_quiet = was == self._version and database.wal_size() < database.WORTH_A_CHECKPOINT
         if not is_quiet and time.monotonic() - self._came_at < PATIENCE:
             return False
         self._came_at = time.monotonic()
