@@ -117,11 +117,13 @@ class Controller:
         if self._rows_may_have_changed() or self.is_behind:
             self._read_rows()
         now = self.now()
-        if now.boot >= self.next_check:
+        is_check = now.boot >= self.next_check
+        if is_check:
             self._verify(now)
-            self._beat()
             self.next_check = now.boot + LOOK_EVERY
         due = [self.next_check, self._act(), self.now().boot + BACKOFF[0] if self.is_behind else None]
+        if is_check:
+            self._beat()  # after what there was to do: a first heartbeat says that the lines are taken
         return min(moment for moment in due if moment is not None)
 
     # --- rows -----------------------------------------------------------------------------------------------

@@ -126,6 +126,19 @@ def test_a_switch_goes_from_the_door_to_the_pin_and_back(house: House) -> None:
     assert house.levels("GPIO18") == [1]
 
 
+def test_a_first_heartbeat_says_that_the_lines_are_taken(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    beat = runfiles.BoardFiles.beat
+    seen = []
+
+    def see(files: runfiles.BoardFiles, **said: Any) -> None:
+        seen.append(house.levels("GPIO17"))
+        beat(files, **said)
+
+    monkeypatch.setattr(runfiles.BoardFiles, "beat", see)
+    house.start()
+    assert seen == [[1]]
+
+
 def test_an_active_high_relay_is_on_when_its_line_is_high(house: House) -> None:
     pump = house.add("Pump", "GPIO22", polarity="active-high")
     house.start()
