@@ -124,6 +124,9 @@ def test_slow_readers_leave_the_threads_to_the_others() -> None:
             return table
         return Table(b"fine")
 
+    def made() -> int:
+        return sum(table.made for table in tables)
+
     async def talk() -> None:
         bridge, go_on = Bridge(site, threads=1, longest_body=0, body_within=5), asyncio.Event()
 
@@ -138,8 +141,11 @@ def test_slow_readers_leave_the_threads_to_the_others() -> None:
             sent.append(message.get("body"))
 
         slow = [asyncio.create_task(bridge(REQUEST, Once(receive), read_slowly)) for _ in tables]
+        async with asyncio.timeout(10):
+            while made() < bodies.AT_A_TIME:
+                await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
-        assert sum(table.made for table in tables) == bodies.AT_A_TIME
+        assert made() == bodies.AT_A_TIME
         await asyncio.wait_for(bridge(REQUEST, receive, read), 5)
         go_on.set()
         await asyncio.gather(*slow)
