@@ -130,7 +130,7 @@ class Ledger:
     # --- calls ----------------------------------------------------------------------------------------------
 
     def _enter(self, report: CallReport, vessel: Any) -> None:
-        call = PortCall(port=self.port, vessel=vessel, key=report.key, first_seen_at=self.at)
+        call = PortCall.new(port=self.port, vessel=vessel, key=report.key, first_seen_at=self.at)
         self._tell(call, report)
         self._new.append(call)
         self._stay(call, report, [], is_whole=True)
@@ -178,7 +178,9 @@ class Ledger:
     def _note(self, call: PortCall, name: str, was: object, became: object) -> None:
         if self.is_logged:
             self.changes.append(
-                Change(port=self.port, call=call, field=name, was=as_text(was), became=as_text(became), seen_at=self.at)
+                Change.new(
+                    port=self.port, call=call, field=name, was=as_text(was), became=as_text(became), seen_at=self.at
+                )
             )
 
     def lose(self, calls: Iterable[int]) -> None:
@@ -232,7 +234,7 @@ class Ledger:
         start = 0 if is_whole else len(stored) - overlap(stored, [berth for berth, _ in told])
         stays = stored[:start]
         for position, (berth, report_of_it) in enumerate(told, start):
-            stay = stored[position] if position < len(stored) else Stay(call=call, position=position, berth=berth)
+            stay = stored[position] if position < len(stored) else Stay.new(call=call, position=position, berth=berth)
             if stay.pk is None or stay.berth.key != berth.key:
                 stay.berth, stay.seen_from, stay.seen_until = berth, self.at, None
             for name in MOMENTS:

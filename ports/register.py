@@ -76,7 +76,7 @@ class Register:
         return None
 
     def _make(self, ship: Ship) -> Vessel:
-        vessel = Vessel(
+        vessel = Vessel.new(
             first_seen_at=self.at,
             name=ship.name or next((number for kind in NUMBERS if (number := getattr(ship, kind))), ""),
             **{field: getattr(ship, field) for field in (*NUMBERS, "flag", "type", "source_type")},
@@ -121,7 +121,7 @@ class Register:
             self._set_fields.setdefault(vessel.pk, (vessel, []))[1].append(field)
 
     def _identify(self, vessel: Vessel, kind: Identifier.Kind, value: str, source: str = "") -> None:
-        self.identifiers.append(Identifier(vessel=vessel, kind=kind, value=value, source=source))
+        self.identifiers.append(Identifier.new(vessel=vessel, kind=kind, value=value, source=source))
 
     def save(self) -> None:
         """Write it all; within a transaction of the caller's."""

@@ -1,6 +1,7 @@
-"""A row becomes the same model that Django would make of it."""
+"""A row becomes the same model that Django would make of it, and so does a new one."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -8,7 +9,8 @@ from django.db import models
 from pytest_django import DjangoAssertNumQueries
 
 from iotsite.rows import QuickRows
-from relays.models import Event, Relay, Room
+from ports.models import Vessel
+from relays.models import Board, Event, Relay, Room
 
 OURS = [model for app in ("accounts", "relays", "ports") for model in apps.get_app_config(app).get_models()]
 
@@ -26,6 +28,32 @@ def test_every_model_of_ours_has_it(model: type[models.Model]) -> None:
     assert {name: vars(mine)[name] for name in names} == {name: vars(djangos)[name] for name in names}
     for name in ("adding", "db", "fields_cache"):
         assert getattr(mine._state, name) == getattr(djangos._state, name)
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
+def test_a_new_one_has_the_defaults(model: Any) -> None:
+    mine, djangos = model.new(), model()
+    for field in model._meta.concrete_fields:
+        mines, theirs = vars(mine)[field.attname], vars(djangos)[field.attname]
+        assert mines == theirs or (callable(field.default) and type(mines) is type(theirs)), field
+    assert vars(mine).keys() == vars(djangos).keys()
+    assert (mine._state.adding, mine._state.db, mine.pk) == (True, None, djangos.pk)
+
+
+def test_what_a_default_makes_is_each_rows_own() -> None:
+    first, second = Vessel.new(name="A"), Vessel.new(name="B")
+    first.corrected.append("name")
+    assert (second.corrected, Vessel.new(corrected=["flag"]).corrected) == ([], ["flag"])
+
+
+def test_a_new_one_keeps_what_it_belongs_to_before_that_has_a_number(board: Board) -> None:
+    relay = Relay.new(board=board, room=(hall := Room(name="Hall")))
+    assert (relay.board_id, relay.board, relay.room_id, relay.room) == (board.pk, board, None, hall)
+
+
+def test_a_new_one_takes_no_name_that_it_has_no_field_for() -> None:
+    with pytest.raises(TypeError, match="Vessel has no nmae"):
+        Vessel.new(nmae="EVER GIVEN")
 
 
 def test_a_field_that_was_left_out_is_asked_for_when_it_is_needed(
