@@ -4,6 +4,7 @@ import hashlib
 import marshal
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from django.db.models import TextChoices
 
@@ -71,7 +72,7 @@ class StayReport:
     atd: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CallReport:
     """One visit of one vessel to one port. All moments are aware."""
 
@@ -94,7 +95,7 @@ class CallReport:
     stays: tuple[StayReport, ...] = ()
     """In the order of time."""
 
-    @property
+    @cached_property
     def digest(self) -> int:
         """64 bits that are the same for the same report, in any process: what is known needs no second look."""
         told = (
