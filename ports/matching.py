@@ -58,6 +58,9 @@ def _first(
     *,
     is_stale: bool,
 ) -> PortCall | None:
+    if not free:
+        return None
+
     def is_same_visit(report: CallReport, call: PortCall) -> bool:
         return not (report.ata and call.ata and last_look and report.ata > last_look >= call.ata)
 
