@@ -103,7 +103,8 @@ def _answer(request: plan.Request, by: "User | None", via: str, command_id: str)
         raise Relay.DoesNotExist
     request = replace(request, relay=relay.pk)
     kind = Event.Kind.PRESSED if request.is_press else Event.Kind.ASKED_ON if request.on else Event.Kind.ASKED_OFF
-    event = Event(kind=kind, board=relay.board, relay=relay, by=by, who=name_of(by, via), via=via)
+    event = Event.new(kind=kind, board=relay.board, relay=relay, who=name_of(by, via), via=via)
+    event.by = by
     event.lasting = timedelta(seconds=request.lasting) if request.lasting is not None else None
     earlier = _earlier(relay, command_id)
     if earlier and (earlier.kind, earlier.lasting, earlier.by) == (event.kind, event.lasting, event.by):

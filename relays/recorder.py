@@ -184,7 +184,7 @@ class _Book:
 
 
 def _answer(event: Event, outcome: str, why: str, at: datetime) -> Event:
-    return Event(
+    return Event.new(
         kind=event.kind,
         outcome=outcome,
         of=event,
