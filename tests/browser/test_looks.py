@@ -9,11 +9,12 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.cards import card, switch, wait_until
 from tests.browser.conftest import OpenWindow
 from tests.browser.served import Served
-from tests.site import ROOT
+from tests.site import ROOT, wait_for
 
 pytestmark = pytest.mark.xdist_group("browser-pages")
 
 DRAWN = """e => {
+  if (!e.isConnected) return null;  // its card was just made anew
   const said = {};
   for (const part of ["::before", "::after"]) {
     const style = getComputedStyle(e, part);
@@ -31,17 +32,17 @@ def colour(page: Page, what: str) -> str:
 
 def drawn(one: Locator) -> dict[str, str]:
     """How a switch is drawn: its track and its knob."""
-    return dict(one.evaluate(DRAWN))
+    return dict(wait_for(lambda: one.evaluate(DRAWN)))
 
 
 def test_light_and_dark_follow_the_system(lived_in: Served, window: OpenWindow) -> None:
     page = window(lived_in, color_scheme="light", reduced_motion="reduce")
     assert colour(page, "document.body") == "rgb(244, 246, 247)"
     kind = card(page, "Porch lamp").locator(".kind")
-    assert kind.evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(245, 165, 36)"
+    expect(kind).to_have_css("background-color", "rgb(245, 165, 36)")
     page.emulate_media(color_scheme="dark")
     assert colour(page, "document.body") == "rgb(13, 27, 42)"
-    assert kind.evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(255, 182, 72)"
+    expect(kind).to_have_css("background-color", "rgb(255, 182, 72)")
 
 
 def test_amber_is_where_power_is_and_nowhere_else(lived_in: Served, window: OpenWindow) -> None:

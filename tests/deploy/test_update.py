@@ -121,7 +121,7 @@ def test_what_cannot_be_fetched_is_said(pi: Installed, upstream: Upstream) -> No
         status, said = pi.update()
     finally:
         away.rename(upstream.folder)
-    assert status == 1
+    assert status == 1, said
     assert said.endswith("\nThe newest release is not known; nothing was changed.\n")
     assert "does not appear to be a git repository" in said
     assert_nothing_changed(pi, upstream, before)
@@ -160,7 +160,7 @@ def test_a_release_that_is_no_good_is_found_out_before_anything_is_touched(
     before, pid = pi.content(), pi.pid(CONTROLLER)
     pi.manager.asked.clear()
     status, said = pi.update("--to", tag)
-    assert status == 1
+    assert status == 1, said
     assert said.endswith(f"{why}\nThe update failed at “{step}”; nothing was changed.\n"), said
     assert pi.manager.asked == []
     assert pi.pid(CONTROLLER) == pid
@@ -178,7 +178,7 @@ def test_without_a_backup_it_goes_no_further(pi: Installed, upstream: Upstream) 
     finally:
         backups.unlink()
         backups.with_name("away").rename(backups)
-    assert status == 1
+    assert status == 1, said
     assert said.endswith(back(upstream, "Backing up")), said
     assert f"{backups} is not a folder: move it away or name another one.\n" in said
     assert_nothing_changed(pi, upstream, before)
@@ -195,7 +195,7 @@ def test_without_a_backup_it_goes_no_further(pi: Installed, upstream: Upstream) 
 def test_a_step_that_fails_leads_back(pi: Installed, upstream: Upstream, tag: str, step: str, why: str) -> None:
     before = pi.content()
     status, said = pi.update("--to", tag, patience=6 if tag == "hang" else 60)
-    assert status == 1
+    assert status == 1, said
     assert said.endswith(back(upstream, step)), said
     assert why in said
     assert ("What it replaced is kept in" in said) == (tag != "hang"), "it alone has no migration"
@@ -234,7 +234,7 @@ def test_what_a_kill_left_is_settled_once_the_way_back_is_free(pi: Installed, up
     with pi.looked_into():
         status, said = pi.update(patience=1)
     backup = max((pi.machine.data_dir / "backups").iterdir())
-    assert status == 1
+    assert status == 1, said
     assert said.endswith(
         "The way back did not succeed. Once what stands above is mended, sudo script/update tries it again. By hand it "
         "is:\n"
