@@ -54,7 +54,8 @@ def make(machine: Machine, clone: Clone, commit: str) -> Path:
     _clear_drafts(machine)
     if release.exists():
         return release
-    draft = machine.releases / f".{commit}"
+    # No other run's: of one that was killed, tar or pip may go on writing for a while.
+    draft = machine.releases / f".{commit}-{os.getpid()}"
     draft.mkdir(parents=True)
     clone.extract(commit, draft)
     (draft / ".env").symlink_to("../../../../etc/iotsite.env")
@@ -73,7 +74,7 @@ def _sync(folder: Path) -> None:
 
 def _clear_drafts(machine: Machine) -> None:
     for draft in machine.releases.glob(".*"):
-        shutil.rmtree(draft)
+        shutil.rmtree(draft, ignore_errors=True)  # where something writes still, a later run succeeds
 
 
 def install_packages(release: Path) -> None:

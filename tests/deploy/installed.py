@@ -149,6 +149,7 @@ class Installed:
             if row.startswith(words):
                 process.send_signal(number)
         process.wait(300)
+        assert f"\n{words}" in said, said
         return said
 
     # --- what is so -----------------------------------------------------------------------------------------

@@ -255,13 +255,27 @@ def test_one_that_was_killed_leaves_the_release_in_use_and_is_finished_by_the_ne
     new = place.commit("note", f"killed at {moment}")
     command = [place.clone / "script" / "install", "--root", place.root]
     killed = subprocess.Popen(command, env=newcomers_env(), stdout=subprocess.DEVNULL, start_new_session=True)
-    wait_for((place.releases / f".{new}" / moment).exists, 60)
+    wait_for(lambda: list(place.releases.glob(f".{new}-*/{moment}")), 60)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
     assert not (place.releases / new).exists()
     assert place.current.readlink() == old
     place.done()
     assert place.current.readlink() == Path("releases") / new
+    assert not list(place.releases.glob(".*"))
+
+
+def test_what_a_killed_one_left_at_work_does_not_disturb_the_next(place: Place) -> None:
+    draft = place.releases / f".{place.commit('note', 'beside a tar')}-1"
+    writes = 'n=0; while mkdir -p "$0/files"; do n=$((n + 1)); : >"$0/files/$n"; done'
+    with subprocess.Popen(["sh", "-c", writes, draft]) as at_work:
+        try:
+            wait_for((draft / "files/100").exists)
+            place.done()
+        finally:
+            at_work.kill()
+    assert (place.current / "note").read_text() == "beside a tar"
+    place.done()
     assert not list(place.releases.glob(".*"))
 
 
