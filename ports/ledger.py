@@ -234,8 +234,11 @@ class Ledger:
         start = 0 if is_whole else len(stored) - overlap(stored, [berth for berth, _ in told])
         stays = stored[:start]
         for position, (berth, report_of_it) in enumerate(told, start):
-            stay = stored[position] if position < len(stored) else Stay.new(call=call, position=position, berth=berth)
-            if stay.pk is None or stay.berth.key != berth.key:
+            if position < len(stored):
+                stay = stored[position]
+            else:
+                stay = Stay.new(call=call, position=position, berth=berth, seen_from=self.at)
+            if stay.berth.key != berth.key:
                 stay.berth, stay.seen_from, stay.seen_until = berth, self.at, None
             for name in MOMENTS:
                 setattr(stay, name, getattr(report_of_it, name) or (None if is_whole else getattr(stay, name)))
@@ -247,7 +250,7 @@ class Ledger:
         for number, stay in enumerate(stays):
             is_over = call.status not in OPEN or bool(stay.atd) or (bool(begun) and number < begun[-1])
             stay.seen_until = (stay.seen_until or stay.atd or self.at) if is_over else None
-        self._stays += [stay for stay in stays if before.get(stay.pk) != facts(stay)]
+        self._stays += [stay for stay in stays if stay.pk is None or before[stay.pk] != facts(stay)]
         if stays:
             call.berth = where(call, stays).berth
 
