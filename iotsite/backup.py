@@ -6,21 +6,19 @@ one step, from one read transaction. (Of several steps each would begin from the
 who writes waits for that; the write-ahead log alone cannot be emptied meanwhile.
 """
 
-import fcntl
 import os
 import re
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError
 from django.db.backends.sqlite3._functions import register  # type: ignore[import-untyped]
 
-from iotsite import __version__, database
+from iotsite import __version__, database, places
 
 NAME = re.compile(r"iotsite-(\d{4}-\d\d-\d\dT\d{6}Z)(?:-(\d+))?\.sqlite3")
 DRAFT = re.compile(rf"\.{NAME.pattern}\.draft(?:-wal|-shm|-journal)?")
@@ -37,7 +35,7 @@ def make(folder: Path) -> Path:
     if not database.path().exists():
         raise BackupError(f"There is no database {database.path()}: there is nothing to back up.")
     try:
-        with _one_at_a_time():
+        with places.one_at_a_time(settings.RUN_DIR / "backup.lock"):
             _sweep(folder)
             need_room(folder, database.size() + database.wal_size())
             path = _free_name(folder)
@@ -138,17 +136,6 @@ def sync(path: Path) -> None:
 def moment() -> str:
     """Now, as in the names of files."""
     return time.strftime("%Y-%m-%dT%H%M%SZ", time.gmtime())
-
-
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Wait until no other backup is being made, so that whatever draft lies about belongs to a dead process."""
-    lock = os.open(settings.RUN_DIR / "backup.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def _sweep(folder: Path) -> None:

@@ -1,6 +1,12 @@
 """A rehearsal uses a copy of the data, whole and as they are; the data themselves do not notice."""
 
-from tests.site import Site, add_relays
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.site import Site, add_relays, wait_for
 
 
 def test_a_rehearsal_moves_nothing_and_leaves_nothing(site: Site) -> None:
@@ -15,6 +21,19 @@ def test_a_rehearsal_moves_nothing_and_leaves_nothing(site: Site) -> None:
     assert (site.events("lamp"), set(site.data_dir.iterdir())) == (events, files)
     assert site.levels("GPIO17") == [1, 0]
     assert not (site.run_dir / "rehearsal").exists()
+
+
+def test_it_waits_for_the_end_of_another(site: Site) -> None:
+    """An update that was killed leaves its rehearsal at work, and the next update begins one."""
+    rehearse = (sys.executable, "manage.py", "rehearse")
+    one = site.start(*rehearse)
+    wait_for(lambda: (site.data_dir / "rehearsal/db.sqlite3").exists())
+    one.send_signal(signal.SIGSTOP)
+    other = site.start(*rehearse)
+    with pytest.raises(subprocess.TimeoutExpired):
+        other.wait(4)
+    one.send_signal(signal.SIGCONT)
+    assert (one.wait(60), other.wait(60)) == (0, 0), site.log()
 
 
 def test_it_names_the_migrations_that_are_missing(site: Site) -> None:

@@ -3,7 +3,8 @@
 import logging
 import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +32,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         data, run = settings.DATA_DIR / "rehearsal", settings.RUN_DIR / "rehearsal"
         try:
-            for place in (data, run):
-                shutil.rmtree(place, ignore_errors=True)  # what a kill left
-                places.private_folder(place)
-            _copy(database.path(), data / "db.sqlite3")
-            _move_to(data, run)
-            self._rehearse()
+            # That of an update that was killed may still be under way.
+            with places.one_at_a_time(settings.RUN_DIR / "rehearsal.lock"), _folders(data, run):
+                _copy(database.path(), data / "db.sqlite3")
+                _move_to(data, run)
+                self._rehearse()
         except (BoardError, DatabaseError, sqlite3.Error, OSError) as error:
             raise CommandError(f"This version cannot use a copy of the data: {error}") from error
-        finally:
-            connection.close()
-            for place in (data, run):
-                shutil.rmtree(place, ignore_errors=True)
 
     def _rehearse(self) -> None:
         self.check()
@@ -55,6 +51,20 @@ class Command(BaseCommand):
         logging.disable()  # of a controller that only plays
         for board in Board.objects.enabled():
             _serve(board)
+
+
+@contextmanager
+def _folders(*folders: Path) -> Iterator[None]:
+    """Empty folders, for as long as it takes."""
+    try:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)  # what a kill left
+            places.private_folder(folder)
+        yield
+    finally:
+        connection.close()
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _copy(source: Path, copy: Path) -> None:
