@@ -83,10 +83,14 @@ def _update(model: type[Model], names: tuple[str, ...]) -> tuple[str, Values]:
 
 
 def _values(fields: "Sequence[Field[Any, Any]]") -> Values:
-    """How the values of rows are got ready for the database: only moments and documents are not as they are."""
+    """How the values of rows are got ready for the database: only moments and documents are not as they are.
+
+    What a row belongs to may have got its number only after it was given to the row.
+    """
     names = [field.attname for field in fields]
     get: Callable[[Model], Any] = attrgetter(*names) if len(names) > 1 else lambda row: (getattr(row, names[0]),)
     moments = [number for number, field in enumerate(fields) if isinstance(field, DateTimeField)]
+    keys = [(field.name, field.attname) for field in fields if field.is_relation]
     documents = [(number, field) for number, field in enumerate(fields) if isinstance(field, JSONField)]
 
     def values_of(rows: Sequence[Model], database: BaseDatabaseWrapper) -> Iterator[list[Any]]:
@@ -95,6 +99,9 @@ def _values(fields: "Sequence[Field[Any, Any]]") -> Values:
             return database.ops.adapt_datetimefield_value(moment)
 
         for row in rows:
+            for name, attname in keys:
+                if related := row._state.fields_cache.get(name):
+                    vars(row)[attname] = related.pk
             values = list(get(row))
             for number in moments:
                 if moment := values[number]:

@@ -1,6 +1,7 @@
 """The berths of a port, as a feed names them: by the source's code, or by a name that is spelt now so, now so."""
 
 from datetime import datetime
+from functools import lru_cache
 
 from ports.models import Berth, BerthName, Port
 from ports.snapshot import StayReport
@@ -38,6 +39,7 @@ class Berths:
         BerthName.objects.bulk_create(self._names, ignore_conflicts=True)
 
 
+@lru_cache
 def berth_key(name: str) -> str:
     """A berth's name without what feeds write now so, now so: spaces, dots, dashes and case."""
     return "".join(letter for letter in name.casefold() if letter.isalnum())[:120] or name[:120]

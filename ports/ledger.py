@@ -265,18 +265,12 @@ class Ledger:
         """Write it all; within a transaction."""
         self._berths.save()
         Stay.objects.filter(pk__in=self._dropped_stays).delete()
-        for call in (*(call for call, _ in self._changed), *self._new):  # vessels and berths have numbers only now
-            call.vessel_id, call.berth_id = call.vessel.pk, call.berth.pk if call.berth else None
         self._save_changed()
         insert_all(self._new)
-        for stay in self._stays:
-            stay.berth_id = stay.berth.pk
-            if not stay.pk:
-                stay.call_id = stay.call.pk
         update_all([stay for stay in self._stays if stay.pk], "berth", "seen_from", "seen_until", *MOMENTS)
         insert_all([stay for stay in self._stays if not stay.pk])
         for change in self.changes:
-            change.call_id, change.refresh = change.call.pk, refresh
+            change.refresh = refresh
         insert_all(self.changes)
 
     def _save_changed(self) -> None:

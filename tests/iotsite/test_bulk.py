@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from iotsite.bulk import AT_ONCE, insert_all, update_all
-from ports.models import Vessel
+from ports.models import Identifier, Vessel
 
 TWICE = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
 """Clocks showed it twice that night: the second time it has a fold."""
@@ -29,6 +29,17 @@ def test_what_is_inserted_is_what_each_save_would_store() -> None:
     for row in rows:
         row.save()
     assert stored() == together
+
+
+def test_what_a_row_belongs_to_may_get_its_number_after_it_was_given() -> None:
+    one, other = (Vessel.new(name=name, first_seen_at=TWICE) for name in ("ONE", "OTHER"))
+    identifier = Identifier.new(vessel=one, kind=Identifier.Kind.NAME, value="one")
+    insert_all([one, other])
+    insert_all([identifier])
+    assert (identifier.vessel_id, Identifier.objects.get().vessel) == (one.pk, one)
+    identifier.vessel = other
+    update_all([identifier], "vessel")
+    assert Identifier.objects.get().vessel == other
 
 
 def test_an_update_writes_only_what_it_names() -> None:
