@@ -9,9 +9,10 @@ import json
 import os
 import secrets
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -120,14 +121,14 @@ def names_of(machine: str) -> list[str]:
 
 def write_whole(path: Path, content: dict[str, Any]) -> None:
     """Replace a small file in one step: whoever reads it, even after a kill, sees the old or the new."""
-    draft = _draft(path, os.getpid())
+    draft = _draft(path, os.getpid(), threading.get_native_id())
     draft.write_text(json.dumps(content))
     os.replace(draft, path)  # noqa: PTH105  # Path's makes a path of the answer, which takes longer than all else
 
 
-@cache
-def _draft(path: Path, pid: int) -> Path:
-    return path.with_name(f".{path.name}-{pid}")
+@lru_cache
+def _draft(path: Path, pid: int, thread: int) -> Path:
+    return path.with_name(f".{path.name}-{pid}-{thread}")
 
 
 def read_whole(path: Path) -> dict[str, Any] | None:
