@@ -197,7 +197,8 @@ def _waits(board: Board, relays: Sequence[Relay], now: clock.Now) -> dict[int, p
 
 
 def _to_the_millisecond(moment: datetime) -> datetime:
-    return moment.replace(microsecond=round(moment.microsecond, -3) % 1_000_000)
+    moment += timedelta(microseconds=500)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def rooms(relays: Iterable[RelayStatus]) -> list[tuple[str, int | None, list[RelayStatus]]]:

@@ -1,7 +1,7 @@
 """What is told of one relay is what is told of it among all."""
 
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -31,6 +31,12 @@ def furnish(board: Board, seed: int) -> None:
             },
             **{"actual_at": moved_at, "min_off": chance.choice([None, None, timedelta(minutes=5)])},
         )
+
+
+def test_an_end_is_told_to_the_nearest_millisecond() -> None:
+    end = datetime(2026, 12, 31, 23, 59, 59, 999_600, UTC)
+    assert status._to_the_millisecond(end) == datetime(2027, 1, 1, tzinfo=UTC)
+    assert status._to_the_millisecond(end.replace(microsecond=1_499)).microsecond == 1_000
 
 
 def test_why_one_waits_follows_from_those_around_it(served: Board) -> None:
