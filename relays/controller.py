@@ -331,7 +331,7 @@ class Controller:
         """
         for pause in SWEEP_PAUSES:
             try:
-                if not self.files.socket.exists():
+                if not self.files.socket.exists() or os.fstat(self.lock).st_nlink == 0:
                     self._restore_run_dir()
                 write()
                 return

@@ -1,6 +1,7 @@
 """The controller within one process, on a clock that the test turns: what it reads, writes, remembers and records."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -57,7 +58,7 @@ class House:
         return relay
 
     def start(self) -> None:
-        self.controller = Controller(self.board, Simulated(self.files), self.files, -1, self.clock)
+        self.controller = Controller(self.board, Simulated(self.files), self.files, self.files.take_lock(), self.clock)
         self.controller.begin()
         self.record()
 
@@ -83,6 +84,7 @@ class House:
     def crash(self) -> None:
         """Nothing more of it runs; what it left is on the lines and in RUN_DIR."""
         self.controller.mailbox.socket.close()
+        os.close(self.controller.lock)
 
     def end(self) -> None:
         self.controller.is_ending = True
@@ -467,6 +469,9 @@ def test_a_run_dir_that_is_removed_is_laid_anew(site: Site) -> None:
     for _ in range(5):
         shutil.rmtree(site.run_dir, ignore_errors=True)
         wait_for(lambda: site.files().is_served and site.files().socket.exists(), 10, "a heartbeat")
+    lock = site.run_dir / "board-1.lock"
+    lock.unlink()
+    wait_for(lock.exists, what="the lock alone, taken anew")
     done = site.manage("run_relays")
     assert f"is served already, by the controller with pid {process.pid}" in done.stderr
     assert site.manage("switch", "Lamp", "on").returncode == 0
