@@ -3,6 +3,7 @@
 For what cannot be shown within one process: kills, races, restarts, a database that goes away.
 """
 
+import itertools
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,10 +38,35 @@ def wait_for(is_so: Callable[[], Any], seconds: float = 20.0, what: str = "") ->
     return found
 
 
+def children_of(pid: int) -> dict[int, str]:
+    """The children of a process by their pids, with their command lines."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {int(child): command for child in found if (command := command_of(int(child)))}
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def patient(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of manage.py. A busy machine may take longer to switch than people like to wait."""
+    return (*arguments, "--wait", "20") if arguments[0] == "switch" and "--wait" not in arguments else arguments
+
+
+PORTS_OF_A_WORKER = 1_000
+_ports = itertools.count(10_240 + PORTS_OF_A_WORKER * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nobody else is given, neither by the kernel (32768 and up) nor in another worker: it is bound late."""
+    for port in _ports:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 @dataclass
@@ -76,7 +102,7 @@ class Site:
         return levels
 
     def manage(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "manage.py", *arguments]
+        command = [sys.executable, "manage.py", *patient(arguments)]
         return subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=timeout)
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:

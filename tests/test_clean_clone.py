@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from iotsite import places, settings
-from tests.site import ROOT, Site, free_port, wait_for
+from tests.site import ROOT, Site, children_of, free_port, wait_for
 
 INSTALL_WITHIN = 600
 AT_LEISURE = 60
@@ -82,8 +82,7 @@ class Started:
 
     def child(self, word: str) -> int:
         """The pid of its child with this word in its command line, or 0."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return next((int(pid) for pid in children if word in Path(f"/proc/{pid}/cmdline").read_text()), 0)
+        return next((pid for pid, command in children_of(self.process.pid).items() if word in command), 0)
 
     def kill_child(self, word: str) -> None:
         old = self.child(word)
@@ -96,7 +95,7 @@ class Started:
     def status(self, page: str) -> int:
         try:
             return requests.get(f"{self.address}/{page}", timeout=5).status_code
-        except requests.ConnectionError:
+        except requests.RequestException:
             return 0
 
     def sign_in(self) -> requests.Session:
@@ -150,8 +149,8 @@ def test_a_newcomer_starts_switches_stops_and_starts_again(clone: Site, capsys: 
     home = browser.get(f"{first.address}/", timeout=20)
     assert state(home, "porch-lamp") == "Off"
     switched = {"on": "on", "csrfmiddlewaretoken": token(home)}
-    home = browser.post(f"{first.address}/relays/porch-lamp/switch", data=switched, timeout=20)
-    assert state(home, "porch-lamp") == "On"
+    browser.post(f"{first.address}/relays/porch-lamp/switch", data=switched, timeout=20)
+    wait_for(lambda: state(browser.get(f"{first.address}/", timeout=20), "porch-lamp") == "On", AT_LEISURE)
     assert clone.levels("GPIO17") == [1, 0], "active-low: off, then on"
 
     first.kill_child("iotsite.serve")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from iotsite.backup import connect
-from tests.site import ROOT, Site, add_relays, make_site
+from tests.site import ROOT, Site, add_relays, make_site, patient
 
 
 def content(file: Path) -> dict[str, list[tuple[Any, ...]]]:
@@ -134,7 +134,7 @@ class Mortal:
         """What it said; None where it was killed."""
         assert self.process.stdin
         assert self.process.stdout
-        self.process.stdin.write(json.dumps({"command": command, **how}) + "\n")
+        self.process.stdin.write(json.dumps({"command": patient(command), **how}) + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         found: dict[str, Any] | None = None if answer == "killed\n" else json.loads(answer)

@@ -19,7 +19,7 @@ from pytest_django import Settings
 from iotsite import child, supervisor
 from ports import watch
 from tests.ports.harbour import HarbourSite, harbour_site
-from tests.site import ROOT, Site, free_port, wait_for
+from tests.site import ROOT, Site, children_of, command_of, free_port, wait_for
 
 AT_LEISURE = 60
 """Seconds that a loaded machine may take; each of these waits ends after one or two elsewhere."""
@@ -42,10 +42,14 @@ class Server:
         pids = [pid for pid, command in self.children.items() if word in command]
         return pids[0] if len(pids) == 1 else 0
 
+    def signal_child(self, word: str, number: signal.Signals = signal.SIGKILL) -> int:
+        pid: int = wait_for(lambda: self.child(word), AT_LEISURE, word)
+        os.kill(pid, number)
+        return pid
+
     def kill_child(self, word: str) -> int:
         """Kill it and wait for the next one; the new pid."""
-        old = wait_for(lambda: self.child(word), AT_LEISURE, word)
-        os.kill(old, signal.SIGKILL)
+        old = self.signal_child(word)
         return int(wait_for(lambda: self.child(word) not in (0, old) and self.child(word), AT_LEISURE, word))
 
     def said(self, sentence: str, seconds: float = AT_LEISURE) -> None:
@@ -63,19 +67,6 @@ class Server:
         return status
 
 
-def children_of(pid: int) -> dict[int, str]:
-    """The children of a process by their pids, with their command lines."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return {int(child): command for child in found if (command := command_of(int(child)))}
-
-
-def command_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-
-
 Start = Callable[..., Server]
 
 
@@ -90,7 +81,12 @@ def starter(site: Site) -> Start:
         port = free_port()
         command = [sys.executable, "-m", "iotsite.supervisor", "--port", str(port), *options]
         server = Server(site, port, site.start(*command))
-        wait_for(lambda: "Open http://" in site.log() or server.process.poll() is not None, AT_LEISURE, site.log())
+        last = ("Stop it with Ctrl-C.\n", "/readyz says why.\n")  # after all addresses, or instead of them
+
+        def is_up() -> bool:
+            return any(words in site.log() for words in last) or server.process.poll() is not None
+
+        wait_for(is_up, AT_LEISURE, "its last words at the start")
         return server
 
     return started
@@ -112,7 +108,7 @@ def test_it_starts_everything_and_ctrl_c_ends_it_in_good_order(site: Site, start
     server = start()
     assert f"Open http://127.0.0.1:{server.port}\n" in site.log()
     assert "Password: " in site.log()
-    assert server.answers()
+    wait_for(server.answers, AT_LEISURE)
     switch_on(site, "porch-lamp")
     assert server.end() == 0
     assert site.levels("GPIO17") == [1, 0, 1]
@@ -141,12 +137,12 @@ def test_a_controller_that_dies_five_times_is_given_up_and_its_relays_switched_o
     switch_on(site, "porch-lamp")
     for _ in range(child.DEATHS - 1):
         server.kill_child("run_relays")
-    os.kill(server.child("run_relays"), signal.SIGKILL)
+    server.signal_child("run_relays")
     server.said("The controller of Simulated board ended 5 times within a minute (killed by signal 9)")
     server.said("failsafe: Porch lamp (GPIO17) is switched off\n")
     assert site.levels("GPIO17") == [1, 0, 1]
     assert site.history("GPIO17")[-1].cause == "failsafe"
-    assert supervisor.answers(server.port, "healthz")
+    wait_for(lambda: supervisor.answers(server.port, "healthz"), AT_LEISURE)
     assert not supervisor.answers(server.port, "readyz")
     assert server.end() == 1
 
@@ -159,14 +155,14 @@ def test_a_controller_that_cannot_start_is_given_up(site: Site, start: Start) ->
     server = start()
     server.said("The controller of Broken ended 5 times within a minute (with status 1): it is not started again.\n")
     server.said("It had not moved any relay.\n")
-    assert supervisor.answers(server.port, "healthz")
+    wait_for(lambda: supervisor.answers(server.port, "healthz"), AT_LEISURE)
     assert server.end() == 1
 
 
 def test_a_relay_does_not_stay_on_when_its_controller_was_killed_just_before_the_end(site: Site, start: Start) -> None:
     server = start()
     switch_on(site, "porch-lamp")
-    os.kill(server.child("run_relays"), signal.SIGKILL)
+    server.signal_child("run_relays")
     assert server.end() == 0
     assert site.levels("GPIO17") == [1, 0, 1]
 
@@ -187,11 +183,11 @@ def test_a_relay_that_holds_at_a_stop_holds_at_one_that_comes_during_the_next_st
 def test_boards_come_and_go_while_it_runs(site: Site, start: Start) -> None:
     server = start()
     assert site.manage("add_board", "Second", "--driver", "simulated").returncode == 0
-    wait_for(lambda: server.child("--board=Second"), 10)
+    wait_for(lambda: server.child("--board=Second"), AT_LEISURE)
     wait_for(lambda: site.files(2).is_served, AT_LEISURE)
     with site.database() as connection:
         connection.execute("UPDATE relays_board SET is_enabled = 0 WHERE id = 2")
-    wait_for(lambda: len(server.children) == 2, 10)
+    wait_for(lambda: len(server.children) == 2, AT_LEISURE)
     assert "Second ended" not in site.log()
     assert server.child("--board=Simulated board")
 
@@ -212,10 +208,10 @@ def test_ports_are_kept_fresh_as_soon_as_one_is_on_and_as_long(harbour: HarbourS
     settings.RUN_DIR = harbour.run_dir
     assert watch.is_running(), "it will be, as soon as it is wanted"
     harbour.turn_on("XXAAA")
-    wait_for(lambda: server.child(WATCH), 10)
+    wait_for(lambda: server.child(WATCH), AT_LEISURE)
     harbour.wait_refreshes(1)
     harbour.turn_on("XXAAA", on=False)
-    wait_for(lambda: len(server.children) == 2, 10)
+    wait_for(lambda: len(server.children) == 2, AT_LEISURE)
     assert "ships ended" not in harbour.log()
     harbour.turn_on("XXCCC")
     harbour.wait_refreshes(1, "south")
@@ -235,14 +231,14 @@ def test_what_keeps_ports_fresh_comes_back_and_is_given_up_in_the_end(harbour: H
     wait_for(lambda: server.child(WATCH) not in (0, first), AT_LEISURE)
     for _ in range(child.DEATHS - 1):
         server.kill_child(WATCH)
-    os.kill(server.child(WATCH), signal.SIGKILL)
+    server.signal_child(WATCH)
     server.said("The refresh of ships ended 5 times within a minute (killed by signal 9): it is not started again.\n")
-    wait_for(lambda: not watch.is_running(), 5)
+    wait_for(lambda: not watch.is_running(), AT_LEISURE)
     wait_for(lambda: supervisor.answers(server.port, "healthz"), AT_LEISURE)
     harbour.turn_on("XXAAA", on=False)
-    time.sleep(1.5 * supervisor.LOOK_EVERY)
+    wait_for(watch.is_running, AT_LEISURE, "that it is forgiven, since nobody wants it")
     harbour.turn_on("XXAAA")
-    wait_for(lambda: server.child(WATCH), 10, "turned off and on, it is tried again")
+    wait_for(lambda: server.child(WATCH), AT_LEISURE, "turned off and on, it is tried again")
     assert server.end() == 1
 
 
@@ -281,7 +277,7 @@ def test_a_closed_terminal_ends_everything(site: Site) -> None:
 
 def test_a_child_that_does_not_end_is_killed(site: Site, start: Start) -> None:
     server = start()
-    os.kill(server.child("iotsite.serve"), signal.SIGSTOP)
+    server.signal_child("iotsite.serve", signal.SIGSTOP)
     assert server.end() == 0
     assert "The web server does not end: killing it.\n" in site.log()
 
