@@ -75,7 +75,10 @@ class Changeover:
         end = time.monotonic() + self.patience
         while True:
             try:
-                said = self.machine.manage("restore", self.journal.backup, "--in-place", release=self.old)
+                with self.machine.changing_data() as lock:  # a migration that a kill left may be at work still
+                    said = self.machine.manage(
+                        "restore", self.journal.backup, "--in-place", release=self.old, keeps=[lock]
+                    )
                 break
             except MachineError:
                 if time.monotonic() > end:

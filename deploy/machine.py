@@ -68,8 +68,9 @@ def run(
     stdin: IO[bytes] | int = subprocess.DEVNULL,
     stdout: IO[bytes] | int = subprocess.PIPE,
     shows: bool = False,
+    keeps: Sequence[int] = (),
 ) -> str:
-    """Run a program to its end; what it printed. ``shows``: what it prints is shown instead.
+    """Run a program to its end; what it printed. ``shows``: what it prints is shown instead. ``keeps``: open files.
 
     MachineError, with its last words, where it failed. Of our environment it sees only what ``env`` hands on.
     """
@@ -83,6 +84,7 @@ def run(
             stdin=stdin,
             stdout=None if shows else stdout,
             stderr=None if shows else subprocess.PIPE,
+            pass_fds=keeps,
             **(account.becoming() if account else {}),
         )
     except OSError as error:
@@ -151,12 +153,14 @@ class Machine:
         if os.geteuid() == 0:
             os.chown(path, uid, gid)
 
-    def manage(self, *arguments: str, release: Path | None = None, shows: bool = False) -> str:
+    def manage(
+        self, *arguments: str, release: Path | None = None, shows: bool = False, keeps: Sequence[int] = ()
+    ) -> str:
         """manage.py of a release (the one in use), as the user iotsite; what it printed."""
         release = release or self.current
         env = {"DATA_DIR": str(self.data_dir), "RUN_DIR": str(self.run_dir)} if not self.is_live else {}
         program = (release / ".venv/bin/python", release / "manage.py")
-        return run(*program, *arguments, account=self.account, env=env, shows=shows)
+        return run(*program, *arguments, account=self.account, env=env, shows=shows, keeps=keeps)
 
     def boards(self) -> list[int]:
         """The numbers of the enabled boards; none where there is no database yet."""
@@ -190,6 +194,16 @@ class Machine:
             except BlockingIOError:
                 raise MachineError("Another script/install or script/update is at work: let it end first.") from None
             yield
+
+    @contextmanager
+    def changing_data(self) -> Iterator[int]:
+        """Wait until no other changes the database, and be the one. Whatever is run with this lock has it until its
+        own end, also where we are killed: nothing may be put back before that."""
+        folder = self.at("/run/lock")
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "iotsite-data.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield lock.fileno()
 
 
 ASK_BOARDS = """

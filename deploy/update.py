@@ -139,7 +139,8 @@ class Update:
             change.journal.backup = backup
             change.journal.save()
             self._begin("Migrating the database")
-            self.machine.manage("migrate", "--no-input", "--verbosity=0", release=change.new)
+            with self.machine.changing_data() as lock:
+                self.machine.manage("migrate", "--no-input", "--verbosity=0", release=change.new, keeps=[lock])
         self._begin("Reloading the controllers")
         change.use(change.new)
         change.reload()
@@ -158,7 +159,7 @@ class Update:
     def check_room(self) -> None:
         """MachineError where a disk is too full for what will be written."""
         self.step = "Looking for room on the disk"
-        database = sum(file.stat().st_size for file in self.machine.data_dir.glob("db.sqlite3*"))
+        database = sum(map(_size, self.machine.data_dir.glob("db.sqlite3*")))
         folders = {self.machine.releases: RELEASE_SIZE, self.machine.data_dir: COPIES * database}
         for folder in folders:
             disk = folder.stat().st_dev
@@ -182,6 +183,13 @@ class Update:
 
 def _interrupted(number: int, _: Any) -> None:
     raise MachineError(f"It was interrupted ({signal.Signals(number).name}).")
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0  # a log that its last user took away just now
 
 
 def _hear_nothing() -> None:

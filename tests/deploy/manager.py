@@ -36,6 +36,8 @@ class Service:
         self.starts: deque[float] = deque()
         """Since it was last told to forget them."""
         self.launches = 0
+        self.turn = threading.RLock()
+        """Of who starts it or stops it: a process that is just being made would be overlooked."""
         self.ears = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.address = manager.folder / f"{name}.notify"
         self.ears.bind(os.fspath(self.address))
@@ -58,9 +60,10 @@ class Service:
         """Start it, if it does not run, and wait until it says that it is ready; whether it did."""
         if self.state == "active":
             return True
-        self.is_wanted = True
-        if self.state == "inactive":
-            self._launch()
+        with self.turn:
+            self.is_wanted = True
+            if self.state == "inactive":
+                self._launch()
         end = time.monotonic() + START_WITHIN
         while self.state != "active" and self.is_wanted and time.monotonic() < end:
             if self.state in ("failed", "auto-restart"):
@@ -91,18 +94,18 @@ class Service:
             with suppress(TimeoutError):
                 if b"READY=1" in self.ears.recv(4096) and self.state == "activating":
                     self.state = "active"
-        self.process = None
-        if not self.is_wanted:
-            self.state = "inactive"
-        elif self._is_too_often():
-            self.state = "failed"
-            if unit := self.said("OnFailure"):
-                self.manager.run_once(unit)
-        else:
-            self.state = "auto-restart"
+        with self.turn:
+            self.state = became = (
+                "inactive" if not self.is_wanted else "failed" if self._is_too_often() else "auto-restart"
+            )
+            self.process = None
+        if became == "failed" and (unit := self.said("OnFailure")):
+            self.manager.run_once(unit)
+        if became == "auto-restart":
             time.sleep(0.5)
-            if self.is_wanted and self.state == "auto-restart":
-                self._launch()
+            with self.turn:
+                if self.is_wanted and self.state == "auto-restart":
+                    self._launch()
 
     def _is_too_often(self) -> bool:
         interval, burst = float(self.said("StartLimitIntervalSec", "10")), int(self.said("StartLimitBurst", "5"))
@@ -111,8 +114,10 @@ class Service:
         return len(self.starts) >= burst
 
     def stop(self) -> None:
-        self.is_wanted = False
-        if process := self.process:
+        with self.turn:
+            self.is_wanted = False
+            process = self.process
+        if process:
             process.terminate()
             try:
                 process.wait(20)
@@ -123,9 +128,10 @@ class Service:
         self.state = "inactive"
 
     def reload(self) -> bool:
-        if self.state != "active" or self.process is None:
+        process = self.process
+        if self.state != "active" or process is None:
             return False
-        command = self.said("ExecReload").replace("$MAINPID", str(self.process.pid))
+        command = self.said("ExecReload").replace("$MAINPID", str(process.pid))
         return subprocess.run(shlex.split(command)).returncode == 0
 
     def forget(self) -> None:
@@ -135,7 +141,8 @@ class Service:
 
     def show(self, what: str) -> str:
         if what == "MainPID":
-            return str(self.process.pid if self.process else 0)
+            process = self.process
+            return str(process.pid if process else 0)
         return {"auto-restart": "activating"}.get(self.state, self.state)
 
 
@@ -200,7 +207,8 @@ class Manager:
     def cut_power(self) -> None:
         """Nothing runs any more, nobody was asked."""
         for service in self.services.values():
-            service.is_wanted = False
+            with service.turn:
+                service.is_wanted = False
         for service in self.services.values():
             if process := service.process:
                 process.send_signal(signal.SIGKILL)

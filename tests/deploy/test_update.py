@@ -4,6 +4,7 @@ import fcntl
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from changeover import settle_at_boot
 from journal import Journal
 from machine import WEB
 from tests.deploy.installed import CONTROLLER, Edits, Installed, Upstream
-from tests.site import ROOT, wait_for
+from tests.site import ROOT, command_of, wait_for
 
 pytestmark = [pytest.mark.xdist_group("update"), pytest.mark.slow]
 
@@ -38,6 +39,8 @@ HALF_WAY = (
     .replace("operations = [", "operations = [migrations.RunPython(fail), ")
 )
 MIGRATES: Edits = {"relays/migrations/9001_room_has_a_colour.py": MIGRATION}
+MAIN = "def main() -> None:\n"
+SLOWLY = "    if 'migrate' in sys.argv:\n        import time; time.sleep(8)\n"
 HANDLE = "    def handle(self, *args: Any, **options: Any) -> None:\n"
 COMMAND = "relays/management/commands/run_relays.py"
 
@@ -64,6 +67,7 @@ RELEASES: dict[str, Edits] = {
         COMMAND: lambda text: text.replace(HANDLE, f"{HANDLE}        raise RuntimeError\n"),
     },
     "hang": {COMMAND: lambda text: text.replace(HANDLE, f"{HANDLE}        import time; time.sleep(999)\n")},
+    "slow": {**MIGRATES, "manage.py": lambda text: text.replace(MAIN, f"{MAIN}{SLOWLY}")},
     "v0.2.0": {**MIGRATES, **is_now("0.2.0")},
 }
 
@@ -99,7 +103,7 @@ def assert_nothing_changed(pi: Installed, upstream: Upstream, before: dict[str, 
     assert pi.release == old
     assert pi.running() == dict.fromkeys((WEB, CONTROLLER), old)
     assert (pi.board.last_beat() or {})["code"] == str(pi.machine.releases / old)
-    assert pi.is_ready()
+    wait_for(pi.is_ready, what="a site that is ready")
     assert not list(pi.machine.releases.parent.glob("update.*"))
     assert ("OnFailure", "iotsite-failsafe@1.service") not in pi.manager.asked
     assert pi.content() == before
@@ -188,13 +192,13 @@ def test_without_a_backup_it_goes_no_further(pi: Installed, upstream: Upstream) 
     ("tag", "step", "why"),
     [
         ("half-way", "Migrating the database", "RuntimeError: the disk is full\n"),
-        ("hang", "Reloading the controllers", f"{CONTROLLER} did not answer within 6 s.\n"),
+        ("hang", "Reloading the controllers", f"{CONTROLLER} did not answer within 20 s.\n"),
         ("web", "Starting web and refresh", f"Job for {WEB} failed.\n"),
     ],
 )
 def test_a_step_that_fails_leads_back(pi: Installed, upstream: Upstream, tag: str, step: str, why: str) -> None:
     before = pi.content()
-    status, said = pi.update("--to", tag, patience=6 if tag == "hang" else 60)
+    status, said = pi.update("--to", tag, patience=20 if tag == "hang" else 60)
     assert status == 1, said
     assert said.endswith(back(upstream, step)), said
     assert why in said
@@ -249,6 +253,23 @@ def test_what_a_kill_left_is_settled_once_the_way_back_is_free(pi: Installed, up
     assert status == 0, said
     assert "was interrupted.\nGoing back to" in said
     assert_nothing_changed(pi, upstream, before)
+
+
+def test_a_migration_that_a_kill_left_at_work_is_waited_for(pi: Installed, upstream: Upstream) -> None:
+    before, release = pi.content(), pi.machine.releases / upstream.name("slow")
+    update = pi.updating("--to", "slow")
+    wait_for(lambda: migrates(release), 120, "its migration")
+    update.kill()
+    update.communicate()
+    status, said = pi.update("--to", "v0.1.0")
+    assert status == 0, said
+    wait_for(lambda: not migrates(release), 30, "the end of it")
+    assert_nothing_changed(pi, upstream, before)
+
+
+def migrates(release: Path) -> bool:
+    commands = [command_of(int(process.name)) for process in Path("/proc").glob("[0-9]*")]
+    return any(f"{release}/manage.py migrate " in command for command in commands)
 
 
 def test_after_a_power_cut_the_boot_settles_it(pi: Installed, upstream: Upstream) -> None:
