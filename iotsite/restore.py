@@ -50,11 +50,11 @@ class Ready:
 def made_ready(file: Path) -> Iterator[Ready]:
     """``file`` as a database that can take the place of ours; RestoreError where that cannot be."""
     work = settings.DATA_DIR / ".restore"
-    with _one_at_a_time():
+    with _one_at_a_time() as lock:
         try:
             clear_away(work)
             work.mkdir(mode=0o700)
-            yield _make_ready(file, work / "db.sqlite3")
+            yield _make_ready(file, work / "db.sqlite3", lock)
         except OSError as error:
             raise RestoreError(f"{error.filename or settings.DATA_DIR} cannot be used: {error.strerror}.") from error
         except sqlite3.Error as error:
@@ -64,11 +64,11 @@ def made_ready(file: Path) -> Iterator[Ready]:
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def _one_at_a_time() -> Iterator[int]:
     lock = os.open(settings.RUN_DIR / "restore.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+        yield lock
     except BlockingIOError:
         raise RestoreError("Another restore is under way: wait for its end.") from None
     finally:
@@ -96,7 +96,7 @@ def kept_folder() -> Path:
 # --- making ready -----------------------------------------------------------------------------------------------
 
 
-def _make_ready(file: Path, draft: Path) -> Ready:
+def _make_ready(file: Path, draft: Path, lock: int) -> Ready:
     _copy(file, draft)
     with closing(connect(draft)) as connection:
         said = _examine(file, connection)
@@ -105,7 +105,7 @@ def _make_ready(file: Path, draft: Path) -> Ready:
             raise RestoreError(f"{file} is of a newer iotsite ({newest}): install that one first.")
         connection.execute("DROP TABLE IF EXISTS iotsite_backup")
     if schema.is_behind(applied):
-        _migrate(draft)
+        _migrate(draft, lock)
     if not said:
         key = file.with_name("secret_key")
         return Ready(draft, _usable(key.read_text(errors="replace") if key.exists() else ""), f"{BARE} {file}")
@@ -154,13 +154,16 @@ def _usable(key: str) -> str:
     return key if len(key) >= SHORTEST_KEY and key.isprintable() else ""
 
 
-def _migrate(draft: Path) -> None:
-    """Bring it up to this version, in a process of its own: the settings of this one name the database in use."""
+def _migrate(draft: Path, lock: int) -> None:
+    """Bring it up to this version, in a process of its own: the settings of this one name the database in use.
+
+    It has the lock too: of a restore that is killed, it may go on.
+    """
     run_dir = settings.RUN_DIR / "restore"
     places = {"DATA_DIR": str(draft.parent), "RUN_DIR": str(run_dir), "SECRET_KEY": settings.SECRET_KEY}
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "migrate", "--verbosity", "0", "--no-input"]
     try:
-        done = subprocess.run(command, env=os.environ | places, capture_output=True, text=True)
+        done = subprocess.run(command, env=os.environ | places, pass_fds=[lock], capture_output=True, text=True)
     finally:
         shutil.rmtree(run_dir, ignore_errors=True)
     if done.returncode != 0:

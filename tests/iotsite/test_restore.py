@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.iotsite.shelf import Shelf, blocked, content, edit
-from tests.site import add_relays, wait_for
+from tests.site import add_relays, children_of, command_of, wait_for
 
 pytestmark = pytest.mark.xdist_group("backup")
 
@@ -322,6 +323,23 @@ def test_a_kill_at_any_line_leaves_the_old_or_the_new_one_whole(shelf: Shelf) ->
             assert not (shelf.site.data_dir / ".restore").exists()
     assert found.count(False) > 12, "before the exchange"
     assert found.count(True) > 2, "after it"
+
+
+@pytest.mark.slow
+def test_what_a_kill_left_at_work_is_waited_for(shelf: Shelf) -> None:
+    shelf.runner.do("migrate", "relays", "0002", "--verbosity", "0")
+    older = shelf.back_up()
+    shelf.runner.do("migrate", "--verbosity", "0")
+    killed = shelf.site.start(sys.executable, "manage.py", "restore", str(older))
+    found = wait_for(lambda: [pid for pid, command in children_of(killed.pid).items() if " migrate " in command])
+    os.kill(found[0], signal.SIGSTOP)
+    killed.kill()
+    killed.wait()
+    assert refused(shelf) == "Another restore is under way: wait for its end."
+    os.kill(found[0], signal.SIGCONT)
+    wait_for(lambda: not command_of(found[0]))
+    shelf.restore(older)
+    assert relays(shelf.database) == ["Lamp", "Pump"]
 
 
 STRIDE = 12
