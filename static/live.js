@@ -205,6 +205,7 @@ document.addEventListener("submit", async (event) => {
     if (answer.redirected || answer.status === 403) return signIn();
     if (!answer.ok) throw new Error(`the site answered ${answer.status}`);
     const card = !stream && answer.headers.get("HX-Retarget"); // a stream brings it, and what came after it
+    if (card) told++; // what is being fetched just now is older
     swap(card || document.body, await answer.text(), card ? "outerHTML" : "none");
     clear();
     if (!stream && !card) refresh();
