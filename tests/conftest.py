@@ -2,6 +2,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
@@ -12,6 +13,10 @@ from accounts.models import User
 from relays import clock
 from relays.models import Board, Relay
 from tests.site import ROOT, Site, make_site, migrated_database
+
+# How long an example takes says nothing on a machine that is busy with others.
+hypothesis.settings.register_profile("ours", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("ours")
 
 LONGEST_FIRST = ("hardware", "deploy", "browser")
 

@@ -95,7 +95,6 @@ def test_two_thousand_cases_are_answered_as_the_document_says(house: House, caps
 
             @settings(
                 max_examples=EACH,
-                deadline=None,
                 database=None,
                 derandomize=True,
                 phases=[Phase.generate],

@@ -211,7 +211,7 @@ TEXTS = st.text(max_size=120) | st.sampled_from(["1", "-1", "name", "-eta", "bul
 
 
 @given(asked=st.dictionaries(st.sampled_from([*CallFilter.base_filters]), TEXTS, max_size=5))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @pytest.mark.django_db
 def test_whatever_is_asked_is_answered_or_refused_in_words(asked: dict[str, str]) -> None:
     found = CallFilter(asked, PortCall.objects.all())

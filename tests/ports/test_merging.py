@@ -151,7 +151,7 @@ STATUSES = st.sampled_from([Status.EXPECTED, Status.IN_PORT, Status.DEPARTED])
 VISITS = st.lists(st.tuples(STATUSES, st.sampled_from(["XXAAA", "XXBBB"]), st.sampled_from(["", "K"])), max_size=5)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(one=VISITS, two=VISITS)
 def test_any_two_vessels_can_be_merged_and_no_call_is_lost(
     known: Teller, one: list[tuple[Status, str, str]], two: list[tuple[Status, str, str]]

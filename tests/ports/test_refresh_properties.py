@@ -58,7 +58,7 @@ class History(TestCase):
         yield
         registry().pop("told", None)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(st.lists(answers, min_size=1, max_size=6), st.booleans(), st.booleans())
     def test_any_sequence_of_answers_gives_a_history_that_holds_together(
         self, told: list[tuple[list[CallReport], frozenset[Status]]], has_keys: bool, has_whole_stays: bool

@@ -180,7 +180,7 @@ def has_no(history: list[Step], *kinds: str) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_rules_hold_at_every_instant(part: int) -> None:
-    @settings(max_examples=HISTORIES // PARTS, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=HISTORIES // PARTS, database=None, suppress_health_check=list(HealthCheck))
     @given(worlds(), steps)
     def holds(world: World, history: list[Step]) -> None:
         play(world, history)
@@ -216,14 +216,14 @@ def assert_it_settles(world: World) -> None:
         assert world.look_again is None
 
 
-@settings(max_examples=1000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1000, database=None, suppress_health_check=list(HealthCheck))
 @given(worlds(), steps)
 def test_steps_of_the_wall_clock_change_nothing(world: World, history: list[Step]) -> None:
     other = World(dict(world.relays), dict(world.interlocks), world.ons_per_second)
     assert play(world, history).edges == play(other, history, with_wall=False).edges
 
 
-@settings(max_examples=1000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1000, database=None, suppress_health_check=list(HealthCheck))
 @given(worlds(), steps)
 def test_what_was_admitted_is_done_or_overtaken(world: World, history: list[Step]) -> None:
     """An accepted on comes on, unless a newer command, a deadline or a stop took its place first."""

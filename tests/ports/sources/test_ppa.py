@@ -535,7 +535,7 @@ KEYS = sorted(move("BRO", "RB1", 1))
         ),
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_json_is_a_snapshot_or_an_error_in_a_sentence(told: object) -> None:
     refusal = ""
     try:
@@ -546,7 +546,7 @@ def test_any_json_is_a_snapshot_or_an_error_in_a_sentence(told: object) -> None:
 
 
 @given(st.lists(JOBS, min_size=1, max_size=12))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_whatever_is_ordered_a_ship_has_one_open_call_in_a_port_and_no_moment_that_nobody_told(jobs: list[Job]) -> None:
     try:
         told = read(*jobs).calls
@@ -559,7 +559,7 @@ def test_whatever_is_ordered_a_ship_has_one_open_call_in_a_port_and_no_moment_th
 
 
 @given(st.lists(st.tuples(CODES, CODES), min_size=1, max_size=6), st.integers(0, 6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_she_is_in_the_port_where_her_last_move_ended(ends: list[tuple[str | None, str | None]], made: int) -> None:
     """And in no other, however many are planned."""
     jobs = [move(*pair, number - made + 0.5, vessel=vessel()) for number, pair in enumerate(ends)]
