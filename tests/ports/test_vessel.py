@@ -113,6 +113,7 @@ def test_what_changed_in_sentences(as_viewer: Client, given: Vessel) -> None:
 
 
 def test_moments_are_told_in_the_zone_of_each_port(as_viewer: Client, given: Vessel) -> None:
+    Port.objects.update(is_example=True, example_at=hour(23))  # in another year they would be told with theirs
     change(Port.objects.get(locode="XXBBB"), zone="Asia/Hong_Kong")
     shown = text(look(as_viewer, given))
     assert "ETA 15 Jan 00:00" in shown  # 16:00 UTC
@@ -181,6 +182,7 @@ def drawn(vessel: Vessel) -> track.Drawing:
 
 
 def test_a_bar_for_each_stay_and_a_hollow_one_for_what_is_expected(given: Vessel) -> None:
+    Port.objects.update(is_example=True, example_at=hour(48))
     drawing = drawn(given)
     assert [(bar.shown, bar.sentence) for bar in drawing.bars] == [
         ("plan", "Beta: expected 14 Jan 16:00"),
@@ -234,6 +236,7 @@ def test_moments_that_contradict_each_other_are_drawn_as_doubtful(given: Vessel)
 
 
 def test_what_vanished_is_never_drawn_as_departed(given: Vessel) -> None:
+    Port.objects.update(is_example=True, example_at=hour(51))
     change(PortCall.objects.get(port__locode="XXBBB"), status="gone", last_seen_at=hour(50))
     bar = next(bar for bar in drawn(given).bars if bar.sentence.startswith("Beta"))
     assert (bar.shown, bar.sentence) == ("plan", "Beta: expected 14 Jan 16:00, gone from the feed")

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from relays import timeline
@@ -72,6 +73,13 @@ def drawn(*happened: Sequence[Happened]) -> timeline.Drawing:
     return timeline.draw(found, MIDNIGHT, DAY, [(at(6), "06:00")])
 
 
+@pytest.fixture
+def _in_june(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In another year a moment is said with its year."""
+    monkeypatch.setattr(timezone, "now", lambda: datetime(2026, 6, 1, tzinfo=UTC))
+
+
+@pytest.mark.usefixtures("_in_june")
 def test_a_bar_stands_at_its_time_and_says_who() -> None:
     drawing = drawn(off(-1), on(6), off(12), on(18))
     assert [(bar.x, bar.width, bar.shown) for bar in drawing.bars] == [(25.0, 25.0, Shown.ON), (75.0, 25.0, Shown.ON)]
@@ -96,6 +104,7 @@ def test_what_cannot_be_told_apart_is_one_bar_that_says_how_often() -> None:
     assert drawing.summary.endswith(", 100 times")
 
 
+@pytest.mark.usefixtures("_in_june")
 def test_a_fault_is_marked_and_its_time_is_not_known() -> None:
     drawing = drawn(off(-1), board(6, "fault", "GPIO17 reads back on"), off(12))
     assert [(bar.shown, bar.x) for bar in drawing.bars] == [(Shown.UNKNOWN, 25.0), (Shown.FAULT, 25.0)]
