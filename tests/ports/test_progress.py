@@ -46,7 +46,8 @@ def test_two_feeds_are_told_apart() -> None:
         assert stages() == {7: "starting", 8: "reading"}
 
 
-def test_who_listens_hears_every_step_while_the_file_is_spared() -> None:
+def test_who_listens_hears_every_step_while_the_file_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "TELL_EVERY", 3600)
     heard: list[Now] = []
     with progress.telling(7, heard.append):
         for done in range(100):

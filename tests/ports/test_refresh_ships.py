@@ -437,7 +437,7 @@ def test_a_signal_ends_it_without_a_trace(site: HarbourSite, number: signal.Sign
     process = site.start(sys.executable, "manage.py", "refresh_ships")
     wait_for(lambda: site.server.asked)
     process.send_signal(number)
-    assert process.wait(5) == status
+    assert process.wait(20) == status
     assert site.log() == ""
     assert list(site.run_dir.glob("*.now")) == []
     site.server.tell("/north.told", whole(body("EVER GIVEN")))
