@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.cards import card, switch
+from tests.browser.cards import PATIENCE, card, switch
 from tests.browser.conftest import OpenWindow
 from tests.browser.served import Served
 from tests.site import wait_for
@@ -38,8 +38,11 @@ def test_from_nothing_to_the_first_click(empty: Served, window: OpenWindow) -> N
     page.get_by_role("button", name="Add it, and try it").click()
 
     page.get_by_role("button", name="Click for one second").click()
-    expect(page.get_by_text("GPIO17 was driven low and read back, and is off again")).to_be_visible()
+    page.wait_for_url("**/try/?event=*", timeout=PATIENCE)
     wait_for(lambda: empty.site.levels("GPIO17")[-2:] == [0, 1])
+    empty.site.wait_actual("porch-lamp", False)
+    page.reload()
+    expect(page.get_by_text("GPIO17 was driven low and read back, and is off again")).to_be_visible()
     page.get_by_role("link", name="Yes, it did").click()
 
     expect(page.get_by_role("heading", name="Garden")).to_be_visible()

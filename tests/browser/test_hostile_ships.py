@@ -15,7 +15,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenWindow
+from tests.browser.conftest import OpenWindow, Watch
 from tests.browser.served import Served
 from tests.browser.test_axe import FEWER_ROWS, UPSTREAM, faults
 from tests.browser.test_hostile_names import COUNT_HITS
@@ -234,7 +234,8 @@ def test_a_refresh_that_failed_says_in_whose_words(page: Page) -> None:
     expect(page.locator("#calls")).to_contain_text("cannot be read: “<img src=x onerror=hit()>")
 
 
-def test_names_that_come_by_a_search_as_one_types(page: Page) -> None:
+def test_names_that_come_by_a_search_as_one_types(page: Page, watch: Watch) -> None:
+    watch.expect("htmx:(sendAbort|afterRequest)")  # who types slowly replaces what was asked for
     page.goto("/ports/HKHKG/in-port/")
     page.get_by_role("searchbox", name="Search ships").press_sequentially("<img", delay=20)
     expect(page.locator("#found")).to_contain_text("1 ship")
@@ -246,6 +247,7 @@ def test_a_star_is_given_to_the_ship_with_the_longest_name(harbour: Served, page
     for state in ("false", "true"):
         page.locator(".star button").click()
         expect(page.locator(".star button")).to_have_attribute("aria-pressed", state)
+        page.wait_for_load_state()
         is_sound(page)
 
 

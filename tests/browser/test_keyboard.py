@@ -3,10 +3,10 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.cards import card, switch, wait_until
+from tests.browser.cards import PATIENCE, card, switch, wait_until
 from tests.browser.conftest import OpenWindow
 from tests.browser.served import Served
-from tests.site import PASSWORD
+from tests.site import PASSWORD, wait_for
 
 pytestmark = pytest.mark.xdist_group("browser-live")
 
@@ -46,6 +46,7 @@ def test_a_keyboard_signs_in_and_switches(house: Served, window: OpenWindow) -> 
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     expect(card(page, "Porch lamp")).to_contain_text("Off")
+    page.wait_for_load_state()  # its scripts too: what is sent without them loads the page anew
 
     tab_to(page, "[role=switch][aria-labelledby=name-1]")
     page.keyboard.press("Space")
@@ -127,7 +128,7 @@ def test_everything_works_without_javascript(house: Served, window: OpenWindow) 
 
     page.get_by_role("button", name="Stop everything").click()
     expect(page.get_by_text("Everything is stopped.", exact=True)).to_be_visible()
-    assert house.site.levels("GPIO17")[-1] == 1
+    wait_for(lambda: house.site.levels("GPIO17")[-1] == 1)
     page.get_by_role("link", name="Reset the stop").click()
     page.get_by_role("button", name="Reset the stop").click()
     expect(page.get_by_text("The stop is reset.")).to_be_visible()
@@ -139,7 +140,10 @@ def test_everything_works_without_javascript(house: Served, window: OpenWindow) 
     page.get_by_role("button", name="Add it, and try it").click()
     expect(page.get_by_role("heading", name="Try Fountain")).to_be_visible()
     page.get_by_role("button", name="Click for one second").click()
+    page.wait_for_url("**/try/?event=*", timeout=PATIENCE)
+    wait_for(lambda: house.site.levels("GPIO22")[-2:] == [0, 1])
+    house.site.wait_actual("fountain", False)
+    page.reload()
     expect(page.get_by_text("GPIO22 was driven low and read back")).to_be_visible()
-    assert house.site.levels("GPIO22")[-2:] == [0, 1]
     page.goto("/")
     expect(card(page, "Fountain")).to_contain_text("Off since")

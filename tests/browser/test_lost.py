@@ -6,15 +6,13 @@ import subprocess
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.cards import TOLD_WITHIN, card, switch
+from tests.browser.cards import PATIENCE, card, only_told, switch
 from tests.browser.conftest import OpenWindow, Watch
 from tests.browser.served import Served
 from tests.site import sign_in
 
 pytestmark = pytest.mark.xdist_group("browser-live")
 
-STALE_WITHIN = 4_000
-ASKED_WITHIN = 6_000
 
 UNREACHABLE = r"net::ERR_(CONNECTION_|INCOMPLETE_CHUNKED|EMPTY_RESPONSE)"
 
@@ -37,12 +35,12 @@ def controller(house: Served) -> subprocess.Popen[bytes]:
     return next(one for one in house.site.processes if "run_relays" in one.args and one.poll() is None)
 
 
-def expect_lost(page: Page, within: int = TOLD_WITHIN) -> None:
+def expect_lost(page: Page, within: int = PATIENCE) -> None:
     expect(page.get_by_role("alert")).to_contain_text("The connection to the site is lost", timeout=within)
     assert page.locator("#live").evaluate("e => getComputedStyle(e).filter") == "grayscale(1)"
 
 
-def expect_connected(page: Page, within: int = ASKED_WITHIN) -> None:
+def expect_connected(page: Page, within: int = PATIENCE) -> None:
     expect(page.locator("#lost")).to_be_hidden(timeout=within)
 
 
@@ -57,7 +55,7 @@ def test_a_silent_controller_makes_the_page_stale_and_its_return_fresh(
     silenced = controller(house)
 
     silenced.send_signal(how)
-    expect(lamp).to_contain_text("Not known since", timeout=STALE_WITHIN)
+    expect(lamp).to_contain_text("Not known since", timeout=PATIENCE)
     expect(lamp).to_contain_text("last known on · wanted on")
     expect(lamp).to_have_css("border-top-style", "dashed")
     expect(switch(page, "Porch lamp")).not_to_be_checked()
@@ -66,14 +64,14 @@ def test_a_silent_controller_makes_the_page_stale_and_its_return_fresh(
     notice = page.get_by_text("The relay controller of Cellar has not answered for")
     expect(notice).to_be_visible()
     age = notice.locator("[data-for]")
-    expect(age).not_to_have_text(age.inner_text(), timeout=2_500)
+    expect(age).not_to_have_text(age.inner_text(), timeout=PATIENCE)
 
     if how is signal.SIGKILL:
         silenced.wait()
         house.site.start_controller()
     else:
         silenced.send_signal(signal.SIGCONT)
-    expect(lamp).to_contain_text("On since", timeout=STALE_WITHIN)
+    expect(lamp).to_contain_text("On since", timeout=PATIENCE)
     expect(notice).to_have_count(0)
     expect(lamp).to_have_css("border-top-style", "solid")
 
@@ -87,7 +85,7 @@ def test_a_dead_web_server_is_said_and_its_return_shows_what_changed_meanwhile(
     assert house.web
     house.web.kill()
     expect_lost(page)
-    expect(account.get_by_role("alert")).to_contain_text("The connection to the site is lost", timeout=ASKED_WITHIN)
+    expect(account.get_by_role("alert")).to_contain_text("The connection to the site is lost", timeout=PATIENCE)
     done = house.site.manage("switch", "porch-lamp", "off")
     assert done.returncode == 0, done.stderr
     expect(card(page, "Porch lamp")).to_contain_text("On since")  # not known to be so, and the page says it is lost
@@ -97,7 +95,7 @@ def test_a_dead_web_server_is_said_and_its_return_shows_what_changed_meanwhile(
     expect_connected(account)
     expect(card(page, "Porch lamp")).to_contain_text("Off since")
     switch(page, "Porch lamp").click()
-    expect(switch(page, "Porch lamp")).to_be_checked(timeout=TOLD_WITHIN)
+    expect(switch(page, "Porch lamp")).to_be_checked(timeout=PATIENCE)
 
 
 def test_a_web_server_that_hangs_is_lost_too(house: Served, window: OpenWindow, watch: Watch) -> None:
@@ -146,10 +144,10 @@ def test_a_page_without_streams_asks_every_few_seconds(house: Served, window: Op
     expect(card(page, "Porch lamp")).to_contain_text("On since")
     for on, words in (("off", "Off since"), ("on", "On since")):
         house.switch("porch-lamp", on)
-        expect(card(page, "Porch lamp")).to_contain_text(words, timeout=ASKED_WITHIN)
+        expect(card(page, "Porch lamp")).to_contain_text(words, timeout=PATIENCE)
     expect_connected(page)
     switch(page, "Porch lamp").click()
-    expect(switch(page, "Porch lamp")).not_to_be_checked(timeout=TOLD_WITHIN)
+    expect(switch(page, "Porch lamp")).not_to_be_checked(timeout=PATIENCE)
 
 
 def test_a_page_that_shows_the_past_is_put_right_when_it_connects(house: Served, window: OpenWindow) -> None:
@@ -164,5 +162,6 @@ def test_a_page_that_shows_the_past_is_put_right_when_it_connects(house: Served,
     page = window(house, "/account/")
     page.route("**/", yesterdays_page, times=1)
     page.goto("/")
-    expect(card(page, "Porch lamp")).to_contain_text("On since", timeout=TOLD_WITHIN)
-    expect(switch(page, "Porch lamp")).to_be_checked(timeout=TOLD_WITHIN)
+    only_told(page)
+    expect(card(page, "Porch lamp")).to_contain_text("On since", timeout=PATIENCE)
+    expect(switch(page, "Porch lamp")).to_be_checked(timeout=PATIENCE)

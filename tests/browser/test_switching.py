@@ -3,11 +3,12 @@
 import re
 import statistics
 import time
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.cards import TOLD_WITHIN, card, switch, wait_until
+from tests.browser.cards import PATIENCE, card, only_told, switch, wait_until
 from tests.browser.conftest import OpenWindow
 from tests.browser.served import Served
 from tests.site import wait_for
@@ -19,11 +20,11 @@ simulated("Cellar", ons_per_second=10)
 relay("Porch lamp", "Living room", kind="lamp", line="GPIO17")
 relay("Attic fan", "Living room", kind="fan", line="GPIO18")
 relay("Garden pump", "Garden", kind="pump", line="GPIO19", max_on=timedelta(hours=2))
-relay("Gate", "Garden", kind="door", line="GPIO20", mode="momentary", pulse=timedelta(milliseconds=700))
+relay("Gate", "Garden", kind="door", line="GPIO20", mode="momentary", pulse=timedelta(seconds=4))
 awning = Interlock.objects.create(name="Awning", board=Board.objects.get(), policy="refuse")
 relay("Awning out", "Garden", line="GPIO21", interlock=awning)
 relay("Awning in", "Garden", line="GPIO22", interlock=awning)
-relay("Cooler", "Cellar", line="GPIO23", min_off=timedelta(seconds=5))
+relay("Cooler", "Cellar", line="GPIO23", min_off=timedelta(seconds=15))
 """
 
 NOTE_TICKS = """
@@ -59,13 +60,15 @@ def _all_off(house: Served) -> None:
 def test_a_switch_is_seen_in_another_window_within_a_second(house: Served, window: OpenWindow) -> None:
     one, other = window(house), window(house, who="viola")
     expect(card(other, "Porch lamp")).to_contain_text("Off")
+    only_told(one)
+    only_told(other)
     took = []
     for words, counted, level in 3 * [("On since", "1 on", 0), ("Off since", "0 on", 1)]:
         begun = time.monotonic()
         switch(one, "Porch lamp").click()
-        expect(card(other, "Porch lamp")).to_contain_text(words, timeout=TOLD_WITHIN)
+        expect(card(other, "Porch lamp")).to_contain_text(words, timeout=PATIENCE)
         took.append(time.monotonic() - begun)
-        expect(card(one, "Porch lamp")).to_contain_text(words, timeout=TOLD_WITHIN)
+        expect(card(one, "Porch lamp")).to_contain_text(words, timeout=PATIENCE)
         expect(one.get_by_text(counted)).to_be_visible()
         assert house.site.levels("GPIO17")[-1] == level
     assert statistics.median(took) < 1, "the machine may be busy once, not always"
@@ -87,20 +90,21 @@ def test_on_for_a_while_counts_down(house: Served, window: OpenWindow) -> None:
     expect(lamp).to_contain_text("left until")
     expect(lamp.get_by_role("button", name="5 min")).to_be_hidden()
     page.evaluate(NOTE_TICKS)
-    wait_until(page, "ticks.length >= 3", 4)
-    assert re.fullmatch(r"4:5\d 4:5\d 4:5\d", " ".join(page.evaluate("ticks.slice(0, 3)")))
+    wait_until(page, "ticks.length >= 3", 15)
+    assert re.fullmatch(r"4:\d\d 4:\d\d 4:\d\d", " ".join(page.evaluate("ticks.slice(0, 3)")))
 
 
 def test_it_goes_off_by_itself_when_the_time_is_over(house: Served, window: OpenWindow) -> None:
     page = window(house, "/relays/porch-lamp/")
     page.evaluate(NOTE_TICKS)
-    page.get_by_role("textbox", name="On for a while").fill("3s")
+    page.get_by_role("textbox", name="On for a while").fill("8s")
     page.get_by_role("button", name="Switch on").click()
     expect(switch(page, "Porch lamp")).to_be_checked()
-    expect(switch(page, "Porch lamp")).not_to_be_checked()
+    expect(switch(page, "Porch lamp")).not_to_be_checked(timeout=PATIENCE)
     expect(card(page, "Porch lamp")).to_contain_text("Off since")
-    ticks = page.evaluate("ticks")
-    assert ticks[ticks.index("0:02") :][:2] == ["0:02", "0:01"]
+    left = [int(tick.removeprefix("0:")) for tick in page.evaluate("ticks")]
+    assert left[0] > left[-1]
+    assert all(later <= one + 1 for one, later in pairwise(left)), left  # drawn anew, it may say a second more
     expect(page.get_by_text("its time is over").first).to_be_visible()
 
 
@@ -110,7 +114,7 @@ def test_a_press_is_a_pulse(house: Served, window: OpenWindow) -> None:
     before = len(house.site.levels("GPIO20"))
     gate.get_by_role("button", name="Press").click()
     expect(gate).to_contain_text("On")
-    expect(gate).to_contain_text("Off since")
+    expect(gate).to_contain_text("Off since", timeout=PATIENCE)
     assert house.site.levels("GPIO20")[before:] == [0, 1]
 
 
@@ -119,15 +123,15 @@ def test_what_waits_says_for_what_and_how_long(house: Served, window: OpenWindow
     house.switch("cooler", "on")
     house.site.wait_actual("cooler", True)
     house.switch("cooler", "off")
-    house.site.wait_actual("cooler", False)
+    expect(card(page, "Cooler")).to_contain_text("Off since", timeout=PATIENCE)
     switch(page, "Cooler").click()
     cooler = card(page, "Cooler")
-    expect(cooler).to_contain_text(re.compile(r"On in\s+[45] s, it stays off for at least 5s"))
+    expect(cooler).to_contain_text(re.compile(r"On in\s+1?\d s, it stays off for at least 15s"))
     expect(cooler).to_contain_text("Off · wanted on")
     expect(switch(page, "Cooler")).not_to_be_checked()
     page.evaluate(NOTE_TICKS)
-    wait_until(page, "ticks.length >= 2", 3)
-    expect(cooler).to_contain_text("On since")
+    wait_until(page, "ticks.length >= 2", 12)
+    expect(cooler).to_contain_text("On since", timeout=PATIENCE)
     expect(switch(page, "Cooler")).to_be_checked()
 
 
@@ -153,18 +157,20 @@ def test_a_bad_duration_is_refused_in_words(house: Served, window: OpenWindow) -
 def test_a_lock_takes_the_switch_away_and_says_why_and_by_whom(house: Served, window: OpenWindow) -> None:
     page = window(house)
     expect(switch(page, "Attic fan")).to_be_enabled()
+    only_told(page)
     house.ask("/relays/attic-fan/lock", reason="Being repaired, ask Anna.")
     fan = card(page, "Attic fan")
-    expect(fan).to_contain_text("Locked: Being repaired, ask Anna. · by bench", timeout=TOLD_WITHIN)
+    expect(fan).to_contain_text("Locked: Being repaired, ask Anna. · by bench", timeout=PATIENCE)
     expect(switch(page, "Attic fan")).to_have_count(0)
     house.ask("/relays/attic-fan/unlock")
-    expect(switch(page, "Attic fan")).to_be_enabled(timeout=TOLD_WITHIN)
+    expect(switch(page, "Attic fan")).to_be_enabled(timeout=PATIENCE)
 
 
 def test_who_presses_what_was_locked_meanwhile_is_told(house: Served, window: OpenWindow) -> None:
     page = window(house, "/relays/attic-fan/")
-    page.route("**/live*", lambda route: route.fulfill(status=204))
+    page.route("**/live?*", lambda route: route.fulfill(status=204))
     page.reload()
+    page.evaluate("ask = () => {}")
     house.ask("/relays/attic-fan/lock", reason="Being repaired.")
     switch(page, "Attic fan").click()
     expect(page.locator("#messages .error")).to_contain_text("Being repaired.")
@@ -212,9 +218,11 @@ def test_stop_everything_takes_one_step_and_its_reset_two(house: Served, window:
     house.switch("porch-lamp", "on")
     house.switch("garden-pump", "on")
     page, other = window(house), window(house, who="sam")
+    only_told(page)
+    only_told(other)
     page.get_by_role("button", name="Stop everything").click()
     for seen in (page, other):
-        expect(seen.get_by_text("Everything is stopped.", exact=True)).to_be_visible(timeout=TOLD_WITHIN)
+        expect(seen.get_by_text("Everything is stopped.", exact=True)).to_be_visible(timeout=PATIENCE)
         expect(card(seen, "Porch lamp")).to_contain_text("Off since")
         expect(seen.get_by_role("switch")).to_have_count(0)
     wait_for(lambda: house.site.levels("GPIO17")[-1] == house.site.levels("GPIO19")[-1] == 1)
@@ -224,7 +232,7 @@ def test_stop_everything_takes_one_step_and_its_reset_two(house: Served, window:
     expect(page.get_by_text("Everything is stopped.", exact=True)).to_be_visible()
     other.get_by_role("button", name="Reset the stop").click()
     expect(other.get_by_text("The stop is reset.")).to_be_visible()
-    expect(page.get_by_text("Everything is stopped.", exact=True)).to_have_count(0, timeout=TOLD_WITHIN)
+    expect(page.get_by_text("Everything is stopped.", exact=True)).to_have_count(0, timeout=PATIENCE)
     expect(switch(page, "Porch lamp")).not_to_be_checked()
     switch(page, "Porch lamp").click()
     expect(switch(page, "Porch lamp")).to_be_checked()
