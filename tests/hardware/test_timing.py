@@ -1,11 +1,12 @@
 """Times as the kernel's trace has them. The emulated processor is slow: lower bounds are exact, upper ones are not."""
 
+import time
+from datetime import timedelta
 from itertools import pairwise
 from statistics import median
 
-from relays import door
 from relays.models import Relay
-from tests.hardware.house import CONSOLE, SLOW, House, wait_until
+from tests.hardware.house import CONSOLE, House, asked, assert_applied, wait_until
 
 DEAD_TIME = 0.5
 PULSE = 0.3
@@ -33,8 +34,9 @@ def test_an_interlock_keeps_its_dead_time_and_never_has_two_on(house: House) -> 
 def test_a_race_for_an_interlock_never_has_two_on(house: House) -> None:
     events = []
     for name in 5 * ("up", "down"):
-        events.append(Relay.objects.called(name).switch(True, by=None, via=CONSOLE))
-    assert door.wait_for(events[-1], SLOW).word == "applied"
+        relay = Relay.objects.called(name)
+        events.append(asked(lambda relay=relay: relay.switch(True, by=None, via=CONSOLE)))
+    assert_applied(events[-1])
     on: set[str] = set()
     for edge in house.chip.edges():
         (on.add if edge.level == (0 if edge.line == "GPIO25" else 1) else on.discard)(edge.line)
@@ -44,8 +46,7 @@ def test_a_race_for_an_interlock_never_has_two_on(house: House) -> None:
 
 def test_a_pulse_is_never_shorter_than_asked_for(house: House) -> None:
     for _ in range(5):
-        event = Relay.objects.called("gate").press(by=None, via=CONSOLE)
-        assert door.wait_for(event, SLOW).word == "applied"
+        assert_applied(asked(lambda: Relay.objects.called("gate").press(by=None, via=CONSOLE)))
         wait_until(lambda: not house.site.relay("gate")["wanted"], "the end of the pulse")
         house.settle()
     edges = house.chip.edges("GPIO24")
@@ -57,9 +58,14 @@ def test_a_pulse_is_never_shorter_than_asked_for(house: House) -> None:
 
 
 def test_a_pulse_that_kill_9_cut_ends_when_the_controller_is_back(house: House) -> None:
-    Relay.objects.called("gate").press(by=None, via=CONSOLE)
-    wait_until(lambda: house.chip.edges("GPIO24"), "the pulse")
-    house.kill()
-    assert house.moves() == {"gate": ["on"]}
-    house.start()
-    assert house.moves() == {"gate": ["on", "off"]}
+    house.edit("gate", pulse=timedelta(seconds=10))  # longer than the kill takes to come
+    try:
+        asked(lambda: Relay.objects.called("gate").press(by=None, via=CONSOLE))
+        wait_until(lambda: house.chip.edges("GPIO24"), "the pulse")
+        house.kill()
+        assert house.moves() == {"gate": ["on"]}
+        time.sleep(10)
+        house.start()
+        assert house.moves() == {"gate": ["on", "off"]}
+    finally:
+        house.edit("gate", pulse=timedelta(seconds=PULSE))
