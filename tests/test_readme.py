@@ -45,9 +45,10 @@ class House:
 
     def run(self, line: str) -> tuple[int, str]:
         """A curl line as it stands: the status and what came."""
-        asked = line.replace("curl ", "curl --silent --max-time 3 --write-out '\n%{http_code}' ", 1)
+        seconds = 10 if "/api/stream" in line else 30
+        asked = line.replace("curl ", f"curl --silent --max-time {seconds} --write-out '\n%{{http_code}}' ", 1)
         env = os.environ | {"SITE": self.address, "TOKEN": self.token}
-        done = subprocess.run(["bash", "-c", asked], env=env, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(["bash", "-c", asked], env=env, capture_output=True, text=True, timeout=60)
         content, _, status = done.stdout.rpartition("\n")
         return int(status), content
 

@@ -268,12 +268,12 @@ def test_one_that_was_killed_leaves_the_release_in_use_and_is_finished_by_the_ne
 def test_what_a_killed_one_left_at_work_does_not_disturb_the_next(place: Place) -> None:
     draft = place.releases / f".{place.commit('note', 'beside a tar')}-1"
     writes = 'n=0; while mkdir -p "$0/files"; do n=$((n + 1)); : >"$0/files/$n"; done'
-    with subprocess.Popen(["sh", "-c", writes, draft]) as at_work:
+    with subprocess.Popen(["sh", "-c", writes, draft], start_new_session=True) as at_work:
         try:
             wait_for((draft / "files/100").exists)
             place.done()
         finally:
-            at_work.kill()
+            os.killpg(at_work.pid, signal.SIGKILL)
     assert (place.current / "note").read_text() == "beside a tar"
     place.done()
     assert not list(place.releases.glob(".*"))

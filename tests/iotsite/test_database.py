@@ -109,10 +109,11 @@ def test_who_waits_too_long_is_told_and_written_never(monkeypatch: pytest.Monkey
 def test_who_is_being_written_when_his_patience_ends_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "QUEUE_FOR", 0.05)
     told: list[int] = []
-    is_taken, may_go_on = threading.Event(), threading.Event()
+    is_first, is_taken, may_go_on = threading.Event(), threading.Event(), threading.Event()
 
     def leader() -> None:
         with database._writing:
+            is_first.set()
             wait_for(lambda: database._waiting)
             one = database._waiting.popleft()
             is_taken.set()
@@ -121,6 +122,7 @@ def test_who_is_being_written_when_his_patience_ends_is_waited_for(monkeypatch: 
 
     leading = threading.Thread(target=leader)
     leading.start()
+    assert is_first.wait(5)
     follower = threading.Thread(target=lambda: told.append(database.write(lambda: 1)))
     follower.start()
     assert is_taken.wait(5)
@@ -135,7 +137,8 @@ def test_who_is_being_written_when_his_patience_ends_is_waited_for(monkeypatch: 
 def test_a_transaction_begins_soon_after_another_process_ended_its_own(site: Site) -> None:
     code = (
         "import time; from iotsite import database; from relays.models import Room; Room.objects.count()\n"
-        "print('ready'); database.write(lambda: Room.objects.create(name='Garden')); print(f'at {time.monotonic()}')"
+        "def write(): Room.objects.create(name='Garden'); return time.monotonic()\n"
+        "print('ready'); print(f'at {database.write(write)}')"
     )
     with site.database() as other:
         other.execute("BEGIN IMMEDIATE")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -28,6 +29,7 @@ from tests.site import Site, add_relays, make_site, wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
 
 SOON = 1.0
+SLOW_FOR_ONCE = "a busy machine may stop for a while, once"
 """Seconds that a message may take on a busy machine; the promise is 100 ms, measured by bench/."""
 
 PEOPLE = """
@@ -240,22 +242,26 @@ def test_how_soon_after_a_commit_it_is_told(house: House, capsys: pytest.Capture
     house.write("UPDATE relays_relay SET is_locked = 0, lock_reason = ''")
     with capsys.disabled():
         print(f"\ntold after {statistics.median(took) * 1000:.0f} ms, at most {max(took) * 1000:.0f} ms")
-    assert statistics.quantiles(took, n=10)[-1] < SOON, "a busy machine may stop for a while, once"
+    assert statistics.quantiles(took, n=10)[-1] < SOON, SLOW_FOR_ONCE
 
 
 def test_a_silent_controller_is_told_within_four_seconds_and_its_return_too(house: House) -> None:
     page, program = house.page(), house.program()
     program.wait("stop", lambda data: True)
+    assert any(took_to_tell_of_silence(house, page, program) < 4.0 for _ in range(3)), SLOW_FOR_ONCE
+
+
+def took_to_tell_of_silence(house: House, page: Listener, program: Listener) -> float:
     begun = time.monotonic()
     house.controller.send_signal(signal.SIGSTOP)
     try:
-        told = program.wait("relay", lambda data: not data["is_served"] and data["actual"] is None)
-        shown = page.wait("notices", lambda data: data["is_stale"])
+        told = program.wait("relay", lambda data: not data["is_served"] and data["actual"] is None, since=begun)
+        shown = page.wait("notices", lambda data: data["is_stale"], since=begun)
     finally:
         house.controller.send_signal(signal.SIGCONT)
-    assert max(told.at, shown.at) - begun < 4.0
     program.wait("relay", lambda data: data["is_served"] and data["actual"] is False, since=told.at)
     page.wait("notices", lambda data: not data["is_stale"], since=shown.at)
+    return max(told.at, shown.at) - begun
 
 
 def test_stop_everything_is_told(house: House) -> None:
@@ -289,9 +295,11 @@ def test_a_name_cannot_forge_a_message(house: House) -> None:
 
 def test_a_beat_tells_that_the_connection_lives(house: House) -> None:
     page = house.page()
-    first = page.wait("beat", lambda data: data == {})
-    second = page.wait("beat", lambda data: data == {}, since=first.at)
-    assert second.at - first.at == pytest.approx(live.BEAT_EVERY, abs=SOON)
+    beats = [page.wait("beat", lambda data: data == {})]
+    for _ in range(3):
+        beats.append(page.wait("beat", lambda data: data == {}, since=beats[-1].at))
+    pauses = [later.at - one.at for one, later in pairwise(beats)]
+    assert statistics.median(pauses) == pytest.approx(live.BEAT_EVERY, abs=SOON), SLOW_FOR_ONCE
 
 
 # --- coming back --------------------------------------------------------------------------------------------
@@ -450,9 +458,9 @@ def test_a_slow_reader_is_cut_off_and_the_others_go_on(house: House) -> None:
     before = len(connections(house))
     filler = "x" * 20_000  # the kernel takes some 3 MB for a reader that takes nothing
     for number in range(120):
-        house.write(f"UPDATE relays_relay SET fault = '{number} {filler}'")
-        time.sleep(live.LOOK_EVERY)
-    program.wait("relay", lambda data: data["fault"] == f"{number} {filler}")
+        said = f"{number} {filler}"
+        house.write(f"UPDATE relays_relay SET fault = '{said}'")
+        program.wait("relay", lambda data, said=said: data["fault"] == said)  # two at once would be told as one
     house.write("UPDATE relays_relay SET fault = ''")
     wait_for(lambda: len(connections(house)) < before, serve.READ_WITHIN + 10, "the end of the slow one")
     assert not program.has_ended

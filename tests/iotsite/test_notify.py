@@ -16,7 +16,7 @@ from ports.fetch import Limits, fetch
 from ports.progress import Now, telling
 from tests.ports.harbour import HarbourSite, harbour_site
 from tests.ports.servers import serving, silence
-from tests.site import Site, free_port
+from tests.site import Site, free_port, wait_for
 
 READY, ALIVE = b"READY=1", b"WATCHDOG=1"
 
@@ -117,8 +117,9 @@ def test_a_watch_lives_while_it_gets_on_and_not_while_it_waits_for_a_file(
     harbour.turn_on("XXAAA")
     harbour.start_watch()
     assert hear(supervisor, READY) == [READY]
+    wait_for(lambda: harbour.server.asked, 60)
     assert fall_silent(supervisor) == {ALIVE}
-    assert len(harbour.server.asked) == 1, "it has asked, and waits"
+    assert len(harbour.server.asked) == 1, "it waits"
 
 
 def test_every_file_that_is_asked_for_is_a_sign_of_life(settings: Settings, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_400_half_open_connections_delay_nobody_and_are_closed(
 
 
 def write_a_book(connection: socket.socket) -> None:
-    for number in range(1000):
+    for number in range(20_000):  # the kernel takes some MB for a server that stands still
         connection.sendall(b"X-%d: " % number + b"x" * 1000 + b"\r\n")
         time.sleep(0.001)
 
@@ -182,9 +182,8 @@ def test_a_stop_does_not_wait_for_streams(site: Site, web: tuple["Popen[bytes]",
     streams += [requests.get(f"{address}/api/stream", headers=program, stream=True, timeout=30) for _ in range(20)]
     told = [stream.iter_lines(chunk_size=1) for stream in streams]
     assert {next(lines) for lines in told} == {b"retry: 1000"}
-    begun = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    wait_for(lambda: process.poll() is not None, 10)
-    assert time.monotonic() - begun < 3.0, "uvicorn's own patience with them"
+    wait_for(lambda: process.poll() is not None)
+    assert "timeout graceful shutdown exceeded" not in site.log(), "uvicorn's own patience with them"
     for lines in told:
         list(lines)  # each comes to its proper end, which would be an error of requests' otherwise

