@@ -6,10 +6,10 @@ import subprocess
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.cards import PATIENCE, card, only_told, switch
+from tests.browser.cards import PATIENCE, card, only_told, switch, wait_until
 from tests.browser.conftest import OpenWindow, Watch
 from tests.browser.served import Served
-from tests.site import sign_in
+from tests.site import sign_in, wait_for
 
 pytestmark = pytest.mark.xdist_group("browser-live")
 
@@ -148,6 +148,25 @@ def test_a_page_without_streams_asks_every_few_seconds(house: Served, window: Op
     expect_connected(page)
     switch(page, "Porch lamp").click()
     expect(switch(page, "Porch lamp")).not_to_be_checked(timeout=PATIENCE)
+
+
+def test_what_was_fetched_before_a_press_is_not_drawn_after_it(house: Served, window: OpenWindow, watch: Watch) -> None:
+    watch.expect(r"ERR_FAILED at \S+/live")
+    page, held = window(house), []
+    page.route("**/live?*", lambda route: route.abort())
+    page.reload()
+    expect(switch(page, "Porch lamp")).to_be_checked()
+
+    page.route("**/", lambda route: held.append((route, route.fetch())))
+    page.evaluate("void refresh().then(() => { window.isDrawn = true; })")
+    wait_for(lambda: page.wait_for_timeout(50) or held)
+    page.unroute("**/")
+    switch(page, "Porch lamp").click()
+    expect(switch(page, "Porch lamp")).not_to_be_checked(timeout=PATIENCE)
+    for route, answer in held:
+        route.fulfill(response=answer)
+    wait_until(page, "window.isDrawn", 20)
+    assert switch(page, "Porch lamp").get_attribute("aria-checked") == "false"
 
 
 def test_a_page_that_shows_the_past_is_put_right_when_it_connects(house: Served, window: OpenWindow) -> None:
