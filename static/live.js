@@ -6,10 +6,10 @@
 const LIVE = "#live";
 const SILENT_AFTER = 10_000; // the server beats every 4 s
 const ASK_EVERY = 4_000;
-const PATIENCE = 8_000; // a server that hangs, or a network that went, would never answer
+const PATIENCE = 8_000; // a server that hangs would never answer
 const STREAM_AGAIN_AFTER = 30_000;
 const SAID_FOR = 20_000;
-const REFRESH_EVERY = 600_000; // so that “yesterday 18:00” is right on a page left open for days
+const REFRESH_EVERY = 600_000; // “yesterday 18:00” is right on a page left open for days
 
 const find = (selector) => document.querySelector(selector);
 const request = (address, options) => fetch(address, { signal: AbortSignal.timeout(PATIENCE), ...options });
@@ -139,7 +139,7 @@ function heard() {
   lost(false);
 }
 
-// An error tells nothing of its cause: a restart, a network that went, or too many streams of this session (204).
+// An error does not tell its cause: a restart, a lost network, or too many streams of this session (204).
 function gone() {
   close();
   streamAgainAt = hasOpened ? 0 : performance.now() + STREAM_AGAIN_AFTER;
@@ -205,7 +205,7 @@ document.addEventListener("submit", async (event) => {
     if (answer.redirected || answer.status === 403) return signIn();
     if (!answer.ok) throw new Error(`the site answered ${answer.status}`);
     const card = !stream && answer.headers.get("HX-Retarget"); // a stream brings it, and what came after it
-    if (card) told++; // what is being fetched just now is older
+    if (card) told++; // what is just being fetched is older
     swap(card || document.body, await answer.text(), card ? "outerHTML" : "none");
     clear();
     if (!stream && !card) refresh();
@@ -247,7 +247,7 @@ function leave(menu) {
 
 // --- what ticks ------------------------------------------------------------------------------------------------------
 
-// Counted from when it was drawn: the clock of a phone is not the clock of the house.
+// Counted from when it was drawn: a phone's clock is not the house's.
 const drawn = new WeakMap();
 
 function tick() {
