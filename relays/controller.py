@@ -10,7 +10,7 @@ import select
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -351,31 +351,10 @@ class Controller:
 
     def _tell(self, records: "list[recorder.Changed]") -> None:
         """Hand the recorder what it does not know yet."""
-        news: list[recorder.Record] = [*records, *self._news()]
+        at = self.now().wall
+        news: list[recorder.Record] = [*records, *filter(None, (line.news(at) for line in self.lines.values()))]
         if news:
             self.recorder.put(news)
-
-    def _news(self) -> Iterator[recorder.Found]:
-        for line in self.lines.values():
-            facts = (line.row.command, line.row.wanted, line.change, line.step, line.is_claimed, line.level, line.fault)
-            if facts == line.looked_at:
-                continue
-            line.looked_at = facts
-            key = line.key
-            outcome = "" if line.settled == key else self._outcome(line)
-            news = (key, line.level, line.fault, outcome)
-            if news[:3] == line.told[:3] and outcome in ("", line.told[3]):
-                continue
-            line.told = news
-            if outcome == Event.Outcome.APPLIED:
-                line.settled = key
-            yield recorder.Found(key, line.level, line.fault, outcome, self.now().wall)
-
-    @staticmethod
-    def _outcome(line: Line) -> str:
-        if line.is_claimed and line.level is line.wanted:
-            return Event.Outcome.APPLIED
-        return Event.Outcome.FAILED if line.fault else ""
 
     # --- ends -----------------------------------------------------------------------------------------------
 

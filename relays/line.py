@@ -1,13 +1,14 @@
 """One relay's line, as its controller keeps it while it runs."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from relays import plan
 from relays.clock import Now
 from relays.memory import LineMemory, Memory
-from relays.models import Relay
-from relays.recorder import Key
+from relays.models import Event, Relay
+from relays.recorder import Found, Key
 
 BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds between tries of a line at fault; the last one repeats."""
@@ -90,6 +91,27 @@ class Line:
         memory.asked_at = min(now.boot, now.boot_at(row.wanted_at or now.wall))
         memory.until = _deadline(row, now)
         self.retry_at = 0.0
+
+    def news(self, at: datetime) -> Found | None:
+        """What it does and what became of its command, where the recorder was not handed that yet: it is now."""
+        facts = (self.row.command, self.row.wanted, self.change, self.step, self.is_claimed, self.level, self.fault)
+        if facts == self.looked_at:
+            return None
+        self.looked_at = facts
+        key = self.key
+        outcome = "" if self.settled == key else self._outcome()
+        news = (key, self.level, self.fault, outcome)
+        if news[:3] == self.told[:3] and outcome in ("", self.told[3]):
+            return None
+        self.told = news
+        if outcome == Event.Outcome.APPLIED:
+            self.settled = key
+        return Found(key, self.level, self.fault, outcome, at)
+
+    def _outcome(self) -> str:
+        if self.is_claimed and self.level is self.wanted:
+            return Event.Outcome.APPLIED
+        return Event.Outcome.FAILED if self.fault else ""
 
     def _rename(self, before: Key | None) -> None:
         """What was told under our own change's key was told under the key that the row gives it."""
