@@ -8,6 +8,7 @@ code that Django allows; 50 rows of 8 cells rendered; a small write without anyt
 """
 
 import argparse
+import gc
 import json
 import os
 import pickle
@@ -85,6 +86,7 @@ class Bench:
         last = self.feed.last_good()
         self.at = last.as_of if last else hour_zero()
         self.count = count
+        gc.freeze()  # as refresh_ships does
 
     def play(self, content: bytes) -> float:
         """Seconds that it takes to take over ``content``, beside the parse."""

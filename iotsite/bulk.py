@@ -98,6 +98,7 @@ def _values(fields: "Sequence[Field[Any, Any]]") -> Values:
         def adapted(moment: datetime, fold: int) -> Any:
             return database.ops.adapt_datetimefield_value(moment)
 
+        dumped: dict[tuple[int, str], Any] = {}
         for row in rows:
             for name, attname in keys:
                 if related := row._state.fields_cache.get(name):
@@ -108,7 +109,10 @@ def _values(fields: "Sequence[Field[Any, Any]]") -> Values:
                     # To Python the hour that a night in autumn has twice is the same both times, but for its fold.
                     values[number] = adapted(moment, moment.fold)
             for number, field in documents:
-                values[number] = field.get_db_prep_save(values[number], database)
+                told = number, repr(values[number])
+                if told not in dumped:
+                    dumped[told] = field.get_db_prep_save(values[number], database)
+                values[number] = dumped[told]
             yield values
 
     return values_of

@@ -87,6 +87,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         _refuse_misuse(options)
+        gc.freeze()  # what lives as long as the process need not be looked through for garbage
         with ending_cleanly():
             if options["watch"]:
                 self._watch(options["verbosity"])
@@ -99,7 +100,6 @@ class Command(BaseCommand):
         try:
             watch = Watch()
             Checkpointer(keeps_lock=False).start()
-            gc.freeze()  # what lives as long as the process need not be looked through for garbage
             watch.run()
         except (AlreadyWatchingError, PlaceError) as error:
             raise CommandError(str(error)) from error
