@@ -186,9 +186,7 @@ class Machine:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Be the only one that installs, updates or removes; the kernel frees the lock at death."""
-        folder = self.at("/run/lock")
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "iotsite.lock").open("a") as lock:
+        with self._lock_file("iotsite.lock") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -199,11 +197,14 @@ class Machine:
     def changing_data(self) -> Iterator[int]:
         """Wait until no other changes the database, and be the one. Whatever is run with this lock has it until its
         own end, also where we are killed: nothing may be put back before that."""
-        folder = self.at("/run/lock")
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "iotsite-data.lock").open("a") as lock:
+        with self._lock_file("iotsite-data.lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield lock.fileno()
+
+    def _lock_file(self, name: str) -> IO[str]:
+        folder = self.at("/run/lock")
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / name).open("a")
 
 
 ASK_BOARDS = """
