@@ -8,10 +8,15 @@ PATIENCE = 20_000
 """Milliseconds that a busy machine may take. How soon a page is told is asked in tests/iotsite/test_live.py."""
 
 
-def only_told(page: Page) -> None:
-    """From now on the page does not ask by itself: what it shows anew, its stream told it."""
-    wait_until(page, "hasOpened", 20)
+def never_asks(page: Page) -> None:
+    """From now on the page does not ask by itself."""
     page.evaluate("ask = () => {}")
+
+
+def only_told(page: Page) -> None:
+    """The same once it has its stream: what it shows anew, that told it."""
+    wait_until(page, "hasOpened", 20)
+    never_asks(page)
 
 
 def card(page: Page, name: str) -> Locator:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.cards import PATIENCE, card, only_told, switch, wait_until
+from tests.browser.cards import PATIENCE, card, never_asks, only_told, switch, wait_until
 from tests.browser.conftest import OpenWindow
 from tests.browser.served import Served
 from tests.site import wait_for
@@ -170,7 +170,7 @@ def test_who_presses_what_was_locked_meanwhile_is_told(house: Served, window: Op
     page = window(house, "/relays/attic-fan/")
     page.route("**/live?*", lambda route: route.fulfill(status=204))
     page.reload()
-    page.evaluate("ask = () => {}")
+    never_asks(page)
     house.ask("/relays/attic-fan/lock", reason="Being repaired.")
     switch(page, "Attic fan").click()
     expect(page.locator("#messages .error")).to_contain_text("Being repaired.")
