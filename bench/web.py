@@ -156,9 +156,9 @@ def measure_half_open(port: int) -> None:
     print(f"{'all of them closed after':44} {time.perf_counter() - began:.1f} s")
 
 
-def measure_waiting(controller: int, port: int, token: str) -> None:
+def measure_waiting(site: Site, controller: subprocess.Popen[bytes], port: int, token: str) -> None:
     """Requests that wait for a stopped controller, and what others feel of them."""
-    os.kill(controller, signal.SIGSTOP)
+    site.freeze(controller)
     began, answered, statuses = time.perf_counter(), [], []
 
     def put() -> None:
@@ -175,7 +175,7 @@ def measure_waiting(controller: int, port: int, token: str) -> None:
         thread.join()
     at_once = sum(seconds < 1.5 for seconds in answered)
     print(f"{'PUTs answered without waiting':44} {at_once} of {WAITING}: {sorted(set(statuses))}")
-    os.kill(controller, signal.SIGCONT)
+    controller.send_signal(signal.SIGCONT)
 
 
 def measure_return(site: Site, port: int, token: str) -> None:
@@ -236,7 +236,7 @@ def main() -> None:
             measure_home(address)
             measure_metrics(port, token)
             measure_half_open(port)
-            measure_waiting(controller.pid, port, token)
+            measure_waiting(site, controller, port, token)
             measure_return(site, port, token)
             measure_second_start(Path(name))
         finally:

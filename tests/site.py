@@ -122,6 +122,21 @@ class Site:
         wait_for(is_up, what="the controller's heartbeat")
         return process
 
+    def freeze(self, controller: subprocess.Popen[bytes]) -> None:
+        """Stop a controller (SIGSTOP) between two of its transactions: in one, it would hold up all who write."""
+
+        def holds_nobody_up() -> bool:
+            controller.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, controller.pid, os.WSTOPPED)
+            with self.database() as database, suppress(sqlite3.OperationalError):
+                database.execute("PRAGMA busy_timeout = 0")
+                database.execute("BEGIN IMMEDIATE")
+                return True
+            controller.send_signal(signal.SIGCONT)
+            return False
+
+        wait_for(holds_nobody_up, what="a moment in which it writes nothing")
+
     def start_web(self, port: int = 0) -> tuple[subprocess.Popen[bytes], str]:
         """A web process and its address; ``port`` 0 is any free one."""
         port = port or free_port()

@@ -265,25 +265,28 @@ def test_a_hundred_who_wait_for_a_stopped_controller_delay_nobody(
         wait_for(lambda: len(told) >= how_many, what=f"{how_many} answers")
         return time.monotonic() - begun
 
+    def among_those_who_wait(_: int) -> bool:
+        """Whether they delay neither each other, nor who opens a page, nor who stops everything."""
+        site.freeze(controller)
+        waited = put_by_all(WAIT, 100 - wakeup.WAITERS)
+        home = measured(lambda: browser.get(address, timeout=10))
+        stop = measured(lambda: post(browser, f"{address}/stop"))  # which is an answer to all who wait
+        for person in people:
+            person.join()
+        assert {202} <= {status for status, _ in told} <= {202, 409, 503}, "pending, or overtaken by the stop"
+        controller.send_signal(signal.SIGCONT)
+        wait_for(lambda: site.levels("GPIO17")[-1] == 1, what="off")
+        assert post(browser, f"{address}/stop/reset").status_code == 302
+        with capsys.disabled():
+            at_once = sorted(took for _, took in told)[: 100 - wakeup.WAITERS]
+            print(f"\nhome {usual * 1000:.0f} ms, among 100 who wait {home * 1000:.0f} ms, stop {stop * 1000:.0f} ms")
+            print(f"{len(at_once)} of 100 answered within {max(at_once):.2f} s, all in {max(t for _, t in told):.2f} s")
+        # They queue for the processor, but not for those who wait.
+        return waited < WAIT + 2 * nobody_waits and max(home, stop) < max(0.2, 10 * usual)
+
     people: list[threading.Thread] = []
     nobody_waits = put_by_all(0, 100)
-    controller.send_signal(signal.SIGSTOP)
-    waited = put_by_all(WAIT, 100 - wakeup.WAITERS)
-    # Twice: the machine may be busy with something else for a moment, and a queue would be there both times.
-    home = min(measured(lambda: browser.get(address, timeout=10)) for _ in range(2))
-    stop = min(measured(lambda: post(browser, f"{address}/stop")) for _ in range(2))
-    for person in people:
-        person.join()
-    controller.send_signal(signal.SIGCONT)
-    with capsys.disabled():
-        at_once = sorted(took for _, took in told)[: 100 - wakeup.WAITERS]
-        print(f"\nhome {usual * 1000:.0f} ms, among 100 who wait {home * 1000:.0f} ms, stop {stop * 1000:.0f} ms")
-        print(f"{len(at_once)} of 100 answered within {max(at_once):.2f} s, all in {max(t for _, t in told):.2f} s")
-    assert {status for status, _ in told} <= {202, 409, 503}, "pending, or overtaken by the stop"
-    assert waited < WAIT + 2 * nobody_waits, "they queue for the processor, but not for those who wait"
-    assert home < max(0.2, 10 * usual)
-    assert stop < max(0.2, 10 * usual)
-    wait_for(lambda: site.levels("GPIO17")[-1] == 1, what="off")
+    assert any(map(among_those_who_wait, range(3))), "busy with something else for once, but not each time"
 
 
 def measured(do: Callable[[], requests.Response]) -> float:
