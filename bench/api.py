@@ -4,22 +4,26 @@
     python -m bench.api [--rounds 400] [--seconds 10]
 
 A real site: web and controller in processes of their own, a simulated board, 16 relays. One client first, which waits
-for the pin, then one which does not ("wait": 0), then 16 at once. The floors of the same run: GET /healthz through the
-same server, one durable commit, and a fixed piece of Python (20 to 25 ms where this was first measured).
+for the pin, then one which does not ("wait": 0), then 16 at once. The floors of the same run: the same switches through
+the plainest code that Django allows (bench/plain), GET /healthz through the same server, one durable commit, and a
+fixed piece of Python (20 to 25 ms where this was first measured).
 """
 
 import argparse
 import json
 import socket
+import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
+from bench.plain.controller import TOKEN
 from bench.timing import commits, cpu, show
-from tests.site import Site, add_relays, make_site, migrated_database
+from tests.site import Site, add_relays, free_port, make_site, migrated_database, wait_for
 
 CLIENTS = 16
 
@@ -94,8 +98,11 @@ def without_waiting(client: Client, rounds: int) -> list[float]:
     return found
 
 
-def many_clients(name: str, clients: list[Client], seconds: float, ask: Ask) -> None:
-    """All clients at once, each asking again and again; ``ask`` gets the client, its number and the round."""
+def many_clients(name: str, clients: list[Client], seconds: float, ask: Ask) -> float:
+    """How many answers a second all get at once, each asking again and again.
+
+    ``ask`` gets the client, its number and the round.
+    """
     took: list[float] = []
     statuses: Counter[int] = Counter()
     end = time.perf_counter() + seconds
@@ -114,8 +121,10 @@ def many_clients(name: str, clients: list[Client], seconds: float, ask: Ask) -> 
         thread.start()
     for thread in threads:
         thread.join()
+    a_second = len(took) / (time.perf_counter() - began)
     show(f"{name}, {len(clients)} clients", took)
-    print(f"{'':44} {len(took) / (time.perf_counter() - began):.0f} a second; answers: {dict(statuses)}")
+    print(f"{'':44} {a_second:.0f} a second; answers: {dict(statuses)}")
+    return a_second
 
 
 def own_relay(client: Client, number: int, rounds: int) -> tuple[float, int]:
@@ -146,6 +155,39 @@ def make(folder: Path) -> tuple[Site, int, str]:
     return site, int(address.rpartition(":")[2]), token
 
 
+def make_plain(folder: Path) -> tuple[Site, int, str]:
+    """The same of the plainest."""
+    site, port = Site(folder / "plain"), free_port()
+    site.data_dir.mkdir(parents=True)
+    site.start(sys.executable, "-m", "bench.plain.controller")
+    wait_for((site.run_dir / "controller").exists)
+    server = ("-m", "uvicorn", "bench.plain.web:application", "--port", str(port))
+    site.start(sys.executable, *server, "--lifespan", "off", "--no-access-log", "--log-level", "warning")
+    wait_for(lambda: answers(port))
+    return site, port, TOKEN
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def measure(name: str, site: Site, port: int, token: str, options: argparse.Namespace) -> list[float]:
+    """Show what switches take; the medians of one client that waits and one that does not, and how many a second."""
+    client = Client(port, token)
+    one_client(client, 50)
+    before = [cpu(process.pid) for process in site.processes]
+    waits = one_client(client, options.rounds)
+    used = [(cpu(process.pid) - was) / options.rounds for process, was in zip(site.processes, before, strict=True)]
+    show(f"{name}, confirmed", waits)
+    print(f"{'of it CPU: controller, web':44} {used[0] * 1e3:.2f} + {used[1] * 1e3:.2f} ms a command")
+    waits_not = without_waiting(client, options.rounds)
+    show(f'{name}, "wait": 0', waits_not)
+    time.sleep(1)
+    clients = [Client(port, token) for _ in range(CLIENTS)]
+    return [median(waits), median(waits_not), many_clients(f"{name}, confirmed", clients, options.seconds, own_relay)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="How fast the API switches.")
     parser.add_argument("--rounds", type=int, default=400)
@@ -153,25 +195,21 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         site, port, token = make(Path(name))
+        plain = make_plain(Path(name))
         try:
             client = Client(port, token)
-            one_client(client, 50)
             show("floor: a fixed piece of Python", python_floor(20))
             show("floor: one durable commit", commits(Path(name), options.rounds))
             show("floor: GET /healthz", [healthz(client)[0] for _ in range(options.rounds)])
-            before = [cpu(process.pid) for process in site.processes]
-            show("PUT, confirmed", one_client(client, options.rounds))
-            used = [
-                (cpu(process.pid) - was) / options.rounds for process, was in zip(site.processes, before, strict=True)
-            ]
-            print(f"{'of it CPU: controller, web':44} {used[0] * 1e3:.2f} + {used[1] * 1e3:.2f} ms a command")
-            show('PUT, "wait": 0', without_waiting(client, options.rounds))
-            time.sleep(1)
             clients = [Client(port, token) for _ in range(CLIENTS)]
             many_clients("floor: GET /healthz", clients, options.seconds / 2, healthz)
-            many_clients("PUT, confirmed", clients, options.seconds, own_relay)
+            floors = measure("floor: the plainest PUT", *plain, options)
+            found = measure("PUT", site, port, token, options)
+            one, not_waiting, many = (figure / floor for figure, floor in zip(found, floors, strict=True))
+            print(f"{'times its floor':44} {one:.2f} and without waiting {not_waiting:.2f}; {many:.2f} times as many")
         finally:
             site.end()
+            plain[0].end()
 
 
 if __name__ == "__main__":
