@@ -16,6 +16,16 @@ OWNER = 1000
 """Whom the clone belongs to: not root, and not the services' user."""
 CLONE, ORIGIN = Path("/home/pi/iotsite"), Path("/srv/iotsite.git")
 NEXT_VERSION = "99.0.0"
+COLOUR = "9001_room_has_a_colour"
+MIGRATION = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("relays", "{last}")]
+    operations = [migrations.RunSQL("ALTER TABLE relays_room ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'")]
+"""
+"""Of the next version, so that a way back has to put the database back."""
 SIZE = 4 * 2**30
 """Bytes, of which the file takes those that are written."""
 
@@ -74,6 +84,9 @@ def _commit_both_versions(source: Path, up: Path) -> None:
     _git(clone, "remote", "set-url", "origin", str(ORIGIN))
     version = source / "iotsite/__init__.py"
     version.write_text(re.sub('__version__ = ".*"', f'__version__ = "{NEXT_VERSION}"', version.read_text()))
+    migrations = source / "relays/migrations"
+    last = max(path.stem for path in migrations.glob("0*.py"))
+    (migrations / f"{COLOUR}.py").write_text(MIGRATION.format(last=last))
     _commit(source, "What it is updated to")
     _install(source)
     _git(source, "tag", f"v{NEXT_VERSION}")

@@ -1,8 +1,10 @@
 """A Pi on which the site was installed for good: systemd, its units, and what an administrator types."""
 
 import json
+import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from tests.hardware.machine import SHARE
 ADDRESS = "http://127.0.0.1:8000"
 CONTROLLER, FAILSAFE, WEB = "iotsite-controller@1", "iotsite-failsafe@1", "iotsite-web"
 SERVICES = (CONTROLLER, WEB, "iotsite-refresh")
+RECOVER = "iotsite-recover"
 DATA_DIR, RUN_DIR = Path("/var/lib/iotsite"), Path("/run/iotsite")
 CURRENT = Path("/opt/iotsite/current")
 
@@ -69,12 +72,22 @@ class Pi:
     def script(self, name: str, *arguments: str) -> str:
         return self.run(f"script/{name}", *arguments)
 
+    def start(self, name: str) -> subprocess.Popen[bytes]:
+        """A script, without waiting for its end."""
+        return subprocess.Popen([f"script/{name}"], cwd=CLONE, env=ROOTS)
+
     def systemctl(self, *arguments: str) -> str:
         return self.run("systemctl", *arguments)
 
     def log(self) -> str:
         journal = ["journalctl", "--no-pager", "--lines=60", "--output=cat", "--unit=iotsite-*"]
         return subprocess.run(journal, capture_output=True, text=True).stdout
+
+    def migrated(self) -> str:
+        """The last migration of the relays that the database had."""
+        query = "SELECT name FROM django_migrations WHERE app = 'relays' ORDER BY name DESC"
+        with closing(sqlite3.connect(DATA_DIR / "db.sqlite3")) as database:
+            return str(database.execute(query).fetchone()[0])
 
     # --- units ----------------------------------------------------------------------------------------------
 
