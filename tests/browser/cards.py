@@ -5,7 +5,8 @@ import time
 from playwright.sync_api import Locator, Page
 
 PATIENCE = 20_000
-"""Milliseconds that a busy machine may take. How soon a page is told is asked in tests/iotsite/test_live.py."""
+"""Milliseconds that whatever is waited for may take: the machine may be busy. How soon a page is told is asked in
+tests/iotsite/test_live.py."""
 
 
 def never_asks(page: Page) -> None:
@@ -15,7 +16,7 @@ def never_asks(page: Page) -> None:
 
 def only_told(page: Page) -> None:
     """The same once it has its stream: what it shows anew, that told it."""
-    wait_until(page, "hasOpened", 20)
+    wait_until(page, "hasOpened")
     never_asks(page)
 
 
@@ -27,9 +28,9 @@ def switch(page: Page, name: str) -> Locator:
     return page.get_by_role("switch", name=name, exact=True)
 
 
-def wait_until(page: Page, expression: str, seconds: float) -> None:
+def wait_until(page: Page, expression: str) -> None:
     """Wait until something is true in the page. (Playwright's own way needs an eval, which the policy forbids.)"""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE / 1000
     while not page.evaluate(expression):
         assert time.monotonic() < end, expression
         page.wait_for_timeout(50)

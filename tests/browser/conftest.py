@@ -7,10 +7,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
 
+from tests.browser.cards import PATIENCE
 from tests.browser.served import Served, live_in
 from tests.site import make_site
+
+expect.set_options(timeout=PATIENCE)
 
 CHROMIUM = Path("/usr/bin/chromium-headless-shell")
 SWITCHES = [
@@ -91,7 +94,7 @@ def window(chromium: Browser, watch: Watch) -> Iterator[OpenWindow]:
         else:
             context = chromium.new_context(base_url=served.address, **options)
             contexts.append(context)
-            context.set_default_timeout(10_000)
+            context.set_default_timeout(PATIENCE)
             watch.over(context, served.address)
             if who:
                 context.add_cookies(served.cookies(who))  # type: ignore[arg-type]

@@ -33,7 +33,7 @@ def faults(page: Page, without: Iterable[str] = ()) -> str:
 
 def _found(page: Page, scheme: Literal["light", "dark"], rules: dict[str, Any]) -> str:
     page.emulate_media(color_scheme=scheme)
-    wait_until(page, "document.getAnimations().length === 0", 3)  # the admin's links change colour slowly
+    wait_until(page, "document.getAnimations().length === 0")  # the admin's links change colour slowly
     # To preload style sheets it would put style into the page, which the policy stops.
     options = {"resultTypes": ["violations"], "preload": False, **rules}
     found = Axe().run(page, options=options).response["violations"]

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.cards import PATIENCE, card, switch
+from tests.browser.cards import card, switch
 from tests.browser.conftest import OpenWindow
 from tests.browser.served import Served
 from tests.site import wait_for
@@ -38,7 +38,7 @@ def test_from_nothing_to_the_first_click(empty: Served, window: OpenWindow) -> N
     page.get_by_role("button", name="Add it, and try it").click()
 
     page.get_by_role("button", name="Click for one second").click()
-    page.wait_for_url("**/try/?event=*", timeout=PATIENCE)
+    page.wait_for_url("**/try/?event=*")
     wait_for(lambda: empty.site.levels("GPIO17")[-2:] == [0, 1])
     empty.site.wait_actual("porch-lamp", False)
     page.reload()

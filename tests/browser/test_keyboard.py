@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.cards import PATIENCE, card, switch, wait_until
+from tests.browser.cards import card, switch, wait_until
 from tests.browser.conftest import OpenWindow
 from tests.browser.served import Served
 from tests.site import PASSWORD, wait_for
@@ -69,7 +69,7 @@ def test_the_focus_stays_when_others_switch_what_it_stands_on(house: Served, win
             expect(page.locator(selector)).to_be_focused()
     page.locator("#switch-1").focus()
     page.evaluate("refresh()")
-    wait_until(page, "document.activeElement.id === 'switch-1'", 2)
+    wait_until(page, "document.activeElement.id === 'switch-1'")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('.relay').id") == "relay-1"
 
@@ -140,7 +140,7 @@ def test_everything_works_without_javascript(house: Served, window: OpenWindow) 
     page.get_by_role("button", name="Add it, and try it").click()
     expect(page.get_by_role("heading", name="Try Fountain")).to_be_visible()
     page.get_by_role("button", name="Click for one second").click()
-    page.wait_for_url("**/try/?event=*", timeout=PATIENCE)
+    page.wait_for_url("**/try/?event=*")
     wait_for(lambda: house.site.levels("GPIO22")[-2:] == [0, 1])
     house.site.wait_actual("fountain", False)
     page.reload()

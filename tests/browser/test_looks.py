@@ -75,7 +75,7 @@ def test_states_differ_in_forced_colours(lived_in: Served, window: OpenWindow, s
 def test_with_less_motion_nothing_moves(lived_in: Served, window: OpenWindow) -> None:
     moving = window(lived_in)
     expect(card(moving, "Cooler")).to_contain_text("On in")
-    wait_until(moving, "document.getAnimations().some((one) => one.playState === 'running')", 3)
+    wait_until(moving, "document.getAnimations().some((one) => one.playState === 'running')")
     still = window(lived_in, reduced_motion="reduce")
     expect(card(still, "Cooler")).to_contain_text("On in")
     assert still.evaluate("document.getAnimations().length") == 0

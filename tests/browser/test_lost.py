@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.cards import PATIENCE, card, only_told, switch, wait_until
+from tests.browser.cards import card, only_told, switch, wait_until
 from tests.browser.conftest import OpenWindow, Watch
 from tests.browser.served import Served
 from tests.site import sign_in, wait_for
@@ -35,13 +35,13 @@ def controller(house: Served) -> subprocess.Popen[bytes]:
     return next(one for one in house.site.processes if "run_relays" in one.args and one.poll() is None)
 
 
-def expect_lost(page: Page, within: int = PATIENCE) -> None:
-    expect(page.get_by_role("alert")).to_contain_text("The connection to the site is lost", timeout=within)
+def expect_lost(page: Page) -> None:
+    expect(page.get_by_role("alert")).to_contain_text("The connection to the site is lost")
     assert page.locator("#live").evaluate("e => getComputedStyle(e).filter") == "grayscale(1)"
 
 
-def expect_connected(page: Page, within: int = PATIENCE) -> None:
-    expect(page.locator("#lost")).to_be_hidden(timeout=within)
+def expect_connected(page: Page) -> None:
+    expect(page.locator("#lost")).to_be_hidden()
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
@@ -55,7 +55,7 @@ def test_a_silent_controller_makes_the_page_stale_and_its_return_fresh(
     silenced = controller(house)
 
     silenced.send_signal(how)
-    expect(lamp).to_contain_text("Not known since", timeout=PATIENCE)
+    expect(lamp).to_contain_text("Not known since")
     expect(lamp).to_contain_text("last known on · wanted on")
     expect(lamp).to_have_css("border-top-style", "dashed")
     expect(switch(page, "Porch lamp")).not_to_be_checked()
@@ -64,14 +64,14 @@ def test_a_silent_controller_makes_the_page_stale_and_its_return_fresh(
     notice = page.get_by_text("The relay controller of Cellar has not answered for")
     expect(notice).to_be_visible()
     age = notice.locator("[data-for]")
-    expect(age).not_to_have_text(age.inner_text(), timeout=PATIENCE)
+    expect(age).not_to_have_text(age.inner_text())
 
     if how is signal.SIGKILL:
         silenced.wait()
         house.site.start_controller()
     else:
         silenced.send_signal(signal.SIGCONT)
-    expect(lamp).to_contain_text("On since", timeout=PATIENCE)
+    expect(lamp).to_contain_text("On since")
     expect(notice).to_have_count(0)
     expect(lamp).to_have_css("border-top-style", "solid")
 
@@ -85,7 +85,7 @@ def test_a_dead_web_server_is_said_and_its_return_shows_what_changed_meanwhile(
     assert house.web
     house.web.kill()
     expect_lost(page)
-    expect(account.get_by_role("alert")).to_contain_text("The connection to the site is lost", timeout=PATIENCE)
+    expect(account.get_by_role("alert")).to_contain_text("The connection to the site is lost")
     done = house.site.manage("switch", "porch-lamp", "off")
     assert done.returncode == 0, done.stderr
     expect(card(page, "Porch lamp")).to_contain_text("On since")  # not known to be so, and the page says it is lost
@@ -95,7 +95,7 @@ def test_a_dead_web_server_is_said_and_its_return_shows_what_changed_meanwhile(
     expect_connected(account)
     expect(card(page, "Porch lamp")).to_contain_text("Off since")
     switch(page, "Porch lamp").click()
-    expect(switch(page, "Porch lamp")).to_be_checked(timeout=PATIENCE)
+    expect(switch(page, "Porch lamp")).to_be_checked()
 
 
 def test_a_web_server_that_hangs_is_lost_too(house: Served, window: OpenWindow, watch: Watch) -> None:
@@ -105,10 +105,10 @@ def test_a_web_server_that_hangs_is_lost_too(house: Served, window: OpenWindow, 
     assert house.web
     house.web.send_signal(signal.SIGSTOP)
     try:
-        expect_lost(page, within=20_000)
+        expect_lost(page)
     finally:
         house.web.send_signal(signal.SIGCONT)
-    expect_connected(page, within=10_000)
+    expect_connected(page)
 
 
 def test_a_press_that_gets_no_answer_says_that_nothing_is_known(
@@ -144,10 +144,10 @@ def test_a_page_without_streams_asks_every_few_seconds(house: Served, window: Op
     expect(card(page, "Porch lamp")).to_contain_text("On since")
     for on, words in (("off", "Off since"), ("on", "On since")):
         house.switch("porch-lamp", on)
-        expect(card(page, "Porch lamp")).to_contain_text(words, timeout=PATIENCE)
+        expect(card(page, "Porch lamp")).to_contain_text(words)
     expect_connected(page)
     switch(page, "Porch lamp").click()
-    expect(switch(page, "Porch lamp")).not_to_be_checked(timeout=PATIENCE)
+    expect(switch(page, "Porch lamp")).not_to_be_checked()
 
 
 def test_what_was_fetched_before_a_press_is_not_drawn_after_it(house: Served, window: OpenWindow, watch: Watch) -> None:
@@ -162,10 +162,10 @@ def test_what_was_fetched_before_a_press_is_not_drawn_after_it(house: Served, wi
     wait_for(lambda: page.wait_for_timeout(50) or held)
     page.unroute("**/")
     switch(page, "Porch lamp").click()
-    expect(switch(page, "Porch lamp")).not_to_be_checked(timeout=PATIENCE)
+    expect(switch(page, "Porch lamp")).not_to_be_checked()
     for route, answer in held:
         route.fulfill(response=answer)
-    wait_until(page, "window.isDrawn", 20)
+    wait_until(page, "window.isDrawn")
     assert switch(page, "Porch lamp").get_attribute("aria-checked") == "false"
 
 
@@ -182,5 +182,5 @@ def test_a_page_that_shows_the_past_is_put_right_when_it_connects(house: Served,
     page.route("**/", yesterdays_page, times=1)
     page.goto("/")
     only_told(page)
-    expect(card(page, "Porch lamp")).to_contain_text("On since", timeout=PATIENCE)
-    expect(switch(page, "Porch lamp")).to_be_checked(timeout=PATIENCE)
+    expect(card(page, "Porch lamp")).to_contain_text("On since")
+    expect(switch(page, "Porch lamp")).to_be_checked()

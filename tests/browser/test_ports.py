@@ -219,7 +219,7 @@ def test_a_list_is_searched_as_one_types_and_the_address_says_what_is_shown(
     wanted = everyone[3]
     search = page.get_by_role("searchbox", name="Search ships")
     search.press_sequentially(wanted[:6].lower(), delay=20)
-    wait_until(page, f"new URLSearchParams(location.search).get('q') === {wanted[:6].lower()!r}", 15)
+    wait_until(page, f"new URLSearchParams(location.search).get('q') === {wanted[:6].lower()!r}")
     expect(page.get_by_role("status").filter(has_text=re.compile(r"^\s*\d+ ships?\s+·\s+Show all"))).to_be_visible()
     assert wanted in ships(page)
     assert len(ships(page)) < len(everyone)
@@ -233,7 +233,7 @@ def test_filters_act_as_they_are_chosen(harbour: Served, window: OpenWindow) -> 
     page = window(harbour, PAGES["expected"])
     page.get_by_text("Filter and sort").click()
     page.get_by_label("Type", exact=True).select_option("tanker")
-    wait_until(page, "location.search.includes('type=tanker')", 5)
+    wait_until(page, "location.search.includes('type=tanker')")
     kinds = page.locator(".what").all_inner_texts()
     assert kinds
     assert all("tanker" in kind for kind in kinds)
@@ -327,12 +327,12 @@ def test_news_of_ships_reach_the_ports_page_and_a_page_without_a_stream(
 ) -> None:
     pages = [window(harbour, PAGES["ports"])]
     alone = window(harbour, PAGES["empty"], who="viola")
-    wait_until(alone, "hasOpened", 5)
+    wait_until(alone, "hasOpened")
     alone.evaluate("close(); listen = () => {}")
     before = pages[0].locator(".ports li", has_text="Vancouver").inner_text()
     tell(harbour, "SECOND")
     expect(pages[0].locator(".ports li", has_text="Vancouver")).not_to_have_text(before)
-    expect(alone.get_by_role("link", name="SECOND")).to_be_visible(timeout=9000)
+    expect(alone.get_by_role("link", name="SECOND")).to_be_visible()
 
 
 # --- what one may do ----------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.cards import PATIENCE, card, only_told, switch
+from tests.browser.cards import card, only_told, switch
 from tests.browser.conftest import OpenWindow
 from tests.browser.served import Served
 
@@ -46,15 +46,15 @@ def test_ten_tabs_at_once_all_load_switch_and_learn(house: Served, window: OpenW
         name = f"Lamp {number}"
         switch(tab, name).click()
         # Relays go on one after another, four a second, and most of these tabs have no stream that tells them.
-        expect(switch(tab, name)).to_be_checked(timeout=PATIENCE)
+        expect(switch(tab, name)).to_be_checked()
     for number in range(TABS):
-        expect(switch(tabs[-1 - number], f"Lamp {number}")).to_be_checked(timeout=PATIENCE)
+        expect(switch(tabs[-1 - number], f"Lamp {number}")).to_be_checked()
     switch(tabs[-1], "Porch lamp").click()
     for tab in tabs:
-        expect(card(tab, "Porch lamp")).to_contain_text("On since", timeout=PATIENCE)
+        expect(card(tab, "Porch lamp")).to_contain_text("On since")
     for tab in tabs[:3]:
         tab.reload()
-        expect(card(tab, "Porch lamp")).to_contain_text("On since", timeout=PATIENCE)
+        expect(card(tab, "Porch lamp")).to_contain_text("On since")
     house.switch("porch-lamp", "off")
 
 
@@ -69,8 +69,8 @@ def test_a_session_has_four_streams_and_a_fifth_page_asks(house: Served, window:
     assert answers == [200, 200, 200, 200, 204]
     only_told(tabs[0])
     house.switch("porch-lamp", "on")
-    expect(card(tabs[0], "Porch lamp")).to_contain_text("On since", timeout=PATIENCE)
-    expect(card(tabs[4], "Porch lamp")).to_contain_text("On since", timeout=PATIENCE)
+    expect(card(tabs[0], "Porch lamp")).to_contain_text("On since")
+    expect(card(tabs[4], "Porch lamp")).to_contain_text("On since")
     house.switch("porch-lamp", "off")
 
 
@@ -88,11 +88,11 @@ def test_a_hidden_tab_leaves_its_stream_to_others_and_shows_the_truth_when_it_is
         if tab is not tabs[-1]:
             show(tab, False)
     switch(tabs[-1], "Porch lamp").click()
-    expect(card(tabs[-1], "Porch lamp")).to_contain_text("On since", timeout=PATIENCE)
+    expect(card(tabs[-1], "Porch lamp")).to_contain_text("On since")
     tabs[0].wait_for_timeout(500)
     expect(card(tabs[0], "Porch lamp")).to_contain_text("Off")
     show(tabs[-1], False)
     show(tabs[0], True)
-    expect(card(tabs[0], "Porch lamp")).to_contain_text("On since", timeout=PATIENCE)
+    expect(card(tabs[0], "Porch lamp")).to_contain_text("On since")
     house.switch("porch-lamp", "off")
-    expect(card(tabs[0], "Porch lamp")).to_contain_text("Off since", timeout=PATIENCE)
+    expect(card(tabs[0], "Porch lamp")).to_contain_text("Off since")
