@@ -10,7 +10,6 @@ import logging
 import os
 import random
 import select
-import signal
 import socket
 import time
 from dataclasses import dataclass
@@ -126,13 +125,11 @@ class Watch:
 
     def run(self) -> None:
         """Go on until a signal ends the process: an exception that its handler raises."""
-        signals, mouth = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(mouth)  # one that comes just before we sleep ends that sleep too
         log.info("watch=start pid=%s", os.getpid())
         notify("READY=1")
         while True:
             notify(ALIVE)
-            self._sleep(self.look(), signals)
+            self._sleep(self.look())
 
     def look(self) -> float:
         """Refresh what is due; seconds until something is due again, or may have become so."""
@@ -249,9 +246,9 @@ class Watch:
         self.ear.close()
         self.ear = self._listen()
 
-    def _sleep(self, seconds: float, signals: int) -> None:
-        """Until so many seconds are over, or somebody or a signal wakes us; all hints that came are one."""
-        select.select([self.ear.fileno(), signals], [], [], seconds)
+    def _sleep(self, seconds: float) -> None:
+        """Until so many seconds are over, or somebody wakes us; all hints that came are one."""
+        select.select([self.ear], [], [], seconds)
         while True:
             try:
                 self.ear.recv(64)

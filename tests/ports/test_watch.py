@@ -21,15 +21,25 @@ HOUR = timedelta(hours=1)
 A_MOMENT = 1.0
 """Seconds in which a watch that had a reason to ask would have asked."""
 SIGNALS_ELSEWHERE = """
-import signal, threading
+import pathlib, signal, sys, threading, time
 import django
 from django.core.management import call_command
-threading.Thread(target=threading.Event().wait, daemon=True).start()
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+def send():
+    while not pathlib.Path(sys.argv[1]).exists():
+        time.sleep(0.01)
+    signal.pthread_kill(other.ident, signal.SIGTERM)
+
+other = threading.Thread(target=threading.Event().wait, daemon=True)
+other.start()
+threading.Thread(target=send, daemon=True).start()
 django.setup()
+from ports import watch
+watch.LOOK_EVERY = 60.0
 call_command("refresh_ships", "--watch")
 """
-"""A watch whose signals another thread catches: they interrupt its sleep as little as one just before it would."""
+"""A watch that sends itself a signal once a file is there, and another thread catches it: that interrupts what the main
+one waits for as little as a signal that comes just before it."""
 
 
 @pytest.fixture
@@ -159,12 +169,16 @@ def test_a_signal_ends_it_while_it_sleeps(site: HarbourSite) -> None:
     assert "Traceback" not in site.log()
 
 
-def test_a_signal_that_does_not_interrupt_its_sleep_ends_it_too(site: HarbourSite) -> None:
-    process = site.start(sys.executable, "-c", SIGNALS_ELSEWHERE)
-    wait_for(lambda: "watch=start" in site.log())
+@pytest.mark.parametrize("is_asleep", [True, False])
+def test_a_signal_that_interrupts_nothing_ends_it_too(site: HarbourSite, is_asleep: bool) -> None:
+    site.server.tell("/north.told", silence(60))
+    if not is_asleep:
+        site.turn_on("XXAAA")
+    process = site.start(sys.executable, "-c", SIGNALS_ELSEWHERE, str(site.folder / "now"))
+    wait_for(lambda: "watch=start" in site.log() if is_asleep else asked(site))
     time.sleep(A_MOMENT)
-    process.terminate()
-    assert process.wait(20) == 0
+    (site.folder / "now").touch()
+    assert process.wait(15) == 0
 
 
 def test_there_is_one_for_each_site(site: HarbourSite) -> None:

@@ -4,9 +4,11 @@ import argparse
 import gc
 import json
 import logging
+import os
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +33,8 @@ from ports.watch import AlreadyWatchingError, Watch
 
 MISUSE = 2
 INTERRUPTED, TERMINATED = 130, 143
+INSIST_EVERY = 0.2
+"""Seconds between two times that a signal is sent on."""
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG, logging.DEBUG)
 """Of the watch's log, by verbosity."""
 OLDEST, NEWEST = 1970, 9998
@@ -311,16 +315,36 @@ def erasing(bar: Bar | None) -> Iterator[None]:
 
 @contextmanager
 def ending_cleanly() -> Iterator[None]:
-    """Let a signal end what runs by an exception: locks, files and transactions are let go of in order."""
+    """Let a signal end what runs by an exception: locks, files and transactions are let go of in order.
+
+    Python acts on a signal between two of its steps. One that comes just before a wait begins, or in another thread,
+    does not end that wait: so it is sent to the main thread until that has heard it.
+    """
+    is_heard = threading.Event()
 
     def end(number: int, _: object) -> None:
-        sys.exit(INTERRUPTED if number == signal.SIGINT else TERMINATED)
+        if not is_heard.is_set():
+            is_heard.set()
+            sys.exit(INTERRUPTED if number == signal.SIGINT else TERMINATED)
+
+    def insist() -> None:
+        with os.fdopen(ear, "rb", buffering=0) as told:
+            for (number,) in iter(partial(told.read, 1), b""):
+                while number in heard and not is_heard.wait(INSIST_EVERY):
+                    signal.pthread_kill(main, number)
 
     heard = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     heard = {number for number in heard if signal.getsignal(number) != signal.SIG_IGN}  # nohup
     before = {number: signal.signal(number, end) for number in heard}
+    main = threading.get_ident()
+    ear, mouth = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(mouth, False)
+    signal.set_wakeup_fd(mouth)
+    threading.Thread(target=insist, name="signals", daemon=True).start()
     try:
         yield
     finally:
+        signal.set_wakeup_fd(-1)
+        os.close(mouth)
         for number, handler in before.items():
             signal.signal(number, handler)
