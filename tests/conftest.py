@@ -22,9 +22,13 @@ LONGEST_FIRST = ("hardware", "deploy", "browser")
 
 
 def pytest_configure() -> None:
-    """Under nohup the hangup is ignored, and so it would be by the sites that tests start, which are to hear it."""
-    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, lambda *_: None)
+    """What is ignored here would be by the sites that tests start, which are to hear it.
+
+    Under nohup that is the hangup, and Ctrl-C where a script started us in the background.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
